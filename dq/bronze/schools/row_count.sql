@@ -1,0 +1,6 @@
+-- description: The load of schools is not empty.
+-- expect: value >= 1
+-- severity: error
+-- owner: data-engineering
+select count(*) as value
+from schools

@@ -1,0 +1,10 @@
+-- description: StudentUSI is there and occurs once.
+-- severity: error
+-- owner: data-engineering
+-- returns: rows
+select
+    student_usi,
+    count(*) as row_count
+from students
+group by student_usi
+having student_usi is null or count(*) > 1

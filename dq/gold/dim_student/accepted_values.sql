@@ -1,0 +1,7 @@
+-- description: Students' sex and race_ethnicity are never null, race_ethnicity is no blank.
+-- expect: value = 0
+-- severity: error
+-- owner: data-engineering
+select count(*) as value
+from dim_student
+where sex is null or coalesce(trim(race_ethnicity), '') = ''

@@ -1,0 +1,27 @@
+-- description: The versions of a student follow each other without gap or overlap.
+-- severity: error
+-- owner: data-engineering
+-- returns: rows
+with
+
+version as (
+
+    select
+        student_hk,
+        valid_from,
+        valid_to,
+        lead(valid_from) over (partition by student_hk order by valid_from) as next_valid_from
+    from dim_student
+    where student_hk is not null
+
+)
+
+select
+    student_hk,
+    valid_from,
+    valid_to,
+    next_valid_from
+from version
+where
+    valid_to <= valid_from
+    or coalesce(next_valid_from, date '9999-12-31') <> valid_to

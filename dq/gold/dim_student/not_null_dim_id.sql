@@ -1,0 +1,7 @@
+-- description: Every row of dim_student has its surrogate key.
+-- expect: value = 0
+-- severity: error
+-- owner: data-engineering
+select count(*) as value
+from dim_student
+where dim_student_id is null

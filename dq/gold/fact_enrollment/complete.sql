@@ -1,0 +1,38 @@
+-- description: Every enrollment of the link is in the fact, but for exits before the entry.
+-- expect: value = 0
+-- severity: error
+-- owner: data-engineering
+-- returns: value
+with
+
+latest as (
+
+    select
+        enrollment_hk,
+        max_by(exit_date, struct(load_date, change_version, effective_from, hashdiff))
+            as exit_date
+    from sat_enrollment
+    group by enrollment_hk
+
+),
+
+expected as (
+
+    select count(*) as row_count
+    from link_enrollment
+    left join latest
+        on link_enrollment.enrollment_hk = latest.enrollment_hk
+    where latest.exit_date is null or latest.exit_date >= link_enrollment.entry_date
+
+),
+
+found as (
+
+    select count(*) as row_count
+    from fact_enrollment
+
+)
+
+select expected.row_count - found.row_count as value
+from expected
+cross join found

@@ -1,0 +1,7 @@
+-- description: No enrollment ends before it begins.
+-- expect: value = 0
+-- severity: error
+-- owner: data-engineering
+select count(*) as value
+from fact_enrollment
+where exit_date < entry_date

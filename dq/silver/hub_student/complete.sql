@@ -1,0 +1,9 @@
+-- description: Every student_unique_id of the load is in the hub.
+-- severity: error
+-- owner: data-engineering
+-- returns: rows
+select students.student_unique_id
+from students
+left anti join hub_student
+    on upper(trim(students.student_unique_id)) = upper(hub_student.student_unique_id)
+where trim(students.student_unique_id) <> ''

@@ -1,0 +1,10 @@
+-- description: Hash key of the enrollment is there and occurs once.
+-- severity: error
+-- owner: data-engineering
+-- returns: rows
+select
+    enrollment_hk,
+    count(*) as row_count
+from link_enrollment
+group by enrollment_hk
+having enrollment_hk is null or count(*) > 1

@@ -1,0 +1,12 @@
+-- description: school_hk, effective_from and hashdiff are there and occur once together.
+-- severity: error
+-- owner: data-engineering
+-- returns: rows
+select
+    school_hk,
+    effective_from,
+    hashdiff,
+    count(*) as row_count
+from sat_school
+group by school_hk, effective_from, hashdiff
+having school_hk is null or effective_from is null or hashdiff is null or count(*) > 1

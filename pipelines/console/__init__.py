@@ -1,0 +1,59 @@
+"""Everything that people see on a terminal: results on stdout, messages on stderr.
+
+Each ``..._text`` function gives a text without a line end; ``write_result`` and
+``write_message`` put it out. Importing this package costs nothing: what a command shows
+is loaded when it is asked for, and rich only for tables and the live display.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.console.findings import findings_text
+    from pipelines.console.listings import doctor_text, history_text
+    from pipelines.console.live import LiveProgress
+    from pipelines.console.plan_view import plan_json, plan_text
+    from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
+    from pipelines.console.step_view import step_text
+    from pipelines.console.summary import show_text, summary_text
+    from pipelines.console.words import duration_text, number_text, write_message, write_result
+
+__all__ = [
+    "JsonProgress",
+    "LiveProgress",
+    "PlainProgress",
+    "doctor_text",
+    "duration_text",
+    "findings_text",
+    "history_text",
+    "number_text",
+    "plan_json",
+    "plan_text",
+    "progress",
+    "show_text",
+    "step_text",
+    "summary_text",
+    "write_message",
+    "write_result",
+]
+
+_ROOMS = {
+    "findings": ("findings_text",),
+    "listings": ("doctor_text", "history_text"),
+    "live": ("LiveProgress",),
+    "plan_view": ("plan_json", "plan_text"),
+    "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
+    "step_view": ("step_text",),
+    "summary": ("show_text", "summary_text"),
+    "words": ("duration_text", "number_text", "write_message", "write_result"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """What is asked for, loaded now."""
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)

@@ -1,0 +1,1 @@
+"""How and when steps run: sessions, retries, checkpoints, locks."""

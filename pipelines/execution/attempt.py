@@ -1,0 +1,130 @@
+"""One attempt of a step: the commit protocol, from its own session to checked rows.
+
+1. A session of its own, with its declared inputs as views, each pinned to a version.
+2. Has this batch's step committed already, in an earlier run or attempt? Then no second write.
+3. Write: one commit, stamped with who wrote it.
+4. Checks on that version. A failed one undoes the write.
+
+The marker comes after, from the runner. A crash between any two lines is repaired by doing the
+step again from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.errors import DataQualityError
+from pipelines.execution.context import Output, RunContext
+from pipelines.execution.destinations import Target, open_target
+from pipelines.execution.handlers import produce
+from pipelines.execution.inputs import register_inputs
+from pipelines.execution.session import clone_session
+from pipelines.results import CheckResult, DestinationState, WriteCounts
+from pipelines.utils import dq_checks
+from pipelines.utils.sql_runner import explain
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pipelines.plan.compile import CompiledCheck, CompiledStep
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt that reached its end did.
+
+    Attributes:
+        changed: whether anything was written.
+        failed: the failed checks' error; the write was undone then.
+    """
+
+    output: Output
+    counts: WriteCounts
+    destination: DestinationState
+    upstream_versions: Mapping[str, int | None]
+    checks: tuple[CheckResult, ...]
+    changed: bool
+    explain: str = ""
+    failed: DataQualityError | None = None
+
+
+def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome:
+    """One attempt of ``step``.
+
+    Args:
+        step: the step.
+        context: of the run.
+        number: 1 for the first attempt in this run.
+
+    Raises:
+        Exception: whatever broke; the destination is as it was, or holds our one commit, which
+            the next attempt finds.
+    """
+    session = clone_session(context.spark, {})
+    versions = register_inputs(session, step, context)
+    target = open_target(session, step, context)
+    told = ""
+    looks_back = context.is_resumed or number > 1
+    if not (looks_back and target.find_own_write()):
+        product = produce(session, step, context)
+        if product.frame is not None and (
+            step.settings.debug or context.compiled.plan.request.debug
+        ):
+            told = explain(product.frame)
+        target.write(product)
+    checks, failed = _check(session, step, target)
+    output = target.keep() if failed is None else Output("", "", None, is_fresh=False)
+    return Outcome(
+        output=output,
+        counts=target.counts if failed is None else WriteCounts(),
+        destination=target.state(),
+        upstream_versions=versions,
+        checks=checks,
+        changed=target.changed,
+        explain=told,
+        failed=failed,
+    )
+
+
+def abandon(step: CompiledStep, context: RunContext) -> None:
+    """Undoes what attempts of ``step`` have committed, since none of them was checked to the end.
+
+    Raises:
+        Exception: it could not be undone; the message says what stands where.
+    """
+    open_target(clone_session(context.spark, {}), step, context).undo_own_write()
+
+
+def _check(
+    session: SparkSession, step: CompiledStep, target: Target
+) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
+    """Every check's result; where one failed, or cannot run, the write is undone."""
+    if not step.checks:
+        return (), None
+    results = []
+    try:
+        target.rows().createOrReplaceTempView(step.settings.name)
+        for check in step.checks:
+            results.append(dq_checks.run_check(session, _runnable(check)))
+        dq_checks.enforce(results)
+    except DataQualityError as error:
+        target.undo()
+        return tuple(results), error
+    return tuple(results), None
+
+
+def _runnable(check: CompiledCheck) -> dq_checks.Check:
+    return dq_checks.Check(
+        file=check.sql.file,
+        sql=check.sql.text,
+        expectation=check.expectation,
+        severity=check.severity,
+        warn_at=check.warn_at,
+        error_at=check.error_at,
+        returns=check.returns,
+        show=check.header.show,
+        description=check.header.values.get("description", ""),
+        owner=check.header.values.get("owner", ""),
+    )

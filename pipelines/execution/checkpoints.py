@@ -1,0 +1,114 @@
+"""Checkpoints: word of what a batch has done, so that the same batch can go on where it stopped.
+
+Below the checkpoint path stand, a folder a batch, `_batch.json` (how the batch began) and a
+marker for each step that is done: destination committed, checks passed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from pipelines.execution.files import FileStore
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A step of a batch is done.
+
+    Attributes:
+        run_id: the run that did it.
+        finished_at: when, UTC, ISO 8601.
+        fingerprint: of the step as it ran.
+        version_after: version of its Delta table; None for other formats and views.
+        upstream_versions: the tables that it read, by step id.
+    """
+
+    run_id: str
+    finished_at: str
+    fingerprint: str
+    version_after: int | None
+    upstream_versions: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """How a batch began; a resumed run goes by it.
+
+    Attributes:
+        batch_id: names the batch.
+        run_id: the run that began it.
+        started_at_ms: when, milliseconds since 1970 UTC.
+        run_date: ISO date that its SQL saw.
+        vars: the command line's variables.
+        inputs: version of each Delta table outside of the flow that was read, by path.
+    """
+
+    batch_id: str
+    run_id: str
+    started_at_ms: int
+    run_date: str
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, int] = field(default_factory=dict)
+
+
+_Record = TypeVar("_Record", Marker, BatchRecord)
+
+
+class CheckpointStore:
+    """The checkpoints of one pipeline.
+
+    Args:
+        files: where they are kept.
+        path: the pipeline's checkpoint folder.
+    """
+
+    def __init__(self, files: FileStore, path: str) -> None:
+        self._files, self.path = files, path.rstrip("/")
+        self.set_aside: list[str] = []
+
+    def marker_path(self, batch_id: str, step_id: str) -> str:
+        """Where the marker of a step is."""
+        return f"{self._batch_folder(batch_id)}/{step_id}.json"
+
+    def marker(self, batch_id: str, step_id: str) -> Marker | None:
+        """The marker of a step; None where there is none or it cannot be read.
+
+        One that cannot be read is renamed to `….corrupt` and noted in ``set_aside``; its step
+        runs again.
+        """
+        return self._read(self.marker_path(batch_id, step_id), Marker)
+
+    def save_marker(self, batch_id: str, step_id: str, marker: Marker) -> str:
+        """Writes the marker of a step; returns its path."""
+        path = self.marker_path(batch_id, step_id)
+        self._files.write(path, json.dumps(asdict(marker), indent=1, sort_keys=True))
+        return path
+
+    def batch(self, batch_id: str) -> BatchRecord | None:
+        """How the batch began; None where it did not."""
+        return self._read(f"{self._batch_folder(batch_id)}/_batch.json", BatchRecord)
+
+    def save_batch(self, record: BatchRecord) -> None:
+        """Notes how the batch began."""
+        path = f"{self._batch_folder(record.batch_id)}/_batch.json"
+        self._files.write(path, json.dumps(asdict(record), indent=1, sort_keys=True))
+
+    def _batch_folder(self, batch_id: str) -> str:
+        return f"{self.path}/{quote(batch_id, safe=' :+=@,').replace('..', '%2E%2E')}"
+
+    def _read(self, path: str, kind: type[_Record]) -> _Record | None:
+        text = self._files.read(path)
+        if text is None:
+            return None
+        try:
+            values = json.loads(text)
+            return kind(**{item.name: values[item.name] for item in fields(kind)})
+        except (ValueError, KeyError, TypeError):
+            self._files.move(path, f"{path}.corrupt")
+            self.set_aside.append(path)
+            return None

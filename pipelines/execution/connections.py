@@ -1,0 +1,84 @@
+"""Datasources and addresses with their secrets looked up, at the last moment and no sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pipelines.secret_store.redaction import Redactor
+from pipelines.secret_store.resolver import SecretResolver
+from pipelines.utils.datasource import DataSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.plan.compile import CompiledPlan
+    from pipelines.spec.config import Environment
+    from pipelines.utils.sql_loader import SqlLoader
+
+
+class Connections:
+    """What a run connects to.
+
+    Args:
+        environment: says where secrets are and what names of notifications mean.
+        project_dir: the providers' files are relative to it.
+        loader: fills in the templates that name secrets.
+        compiled: gives the compiled plan; asked only when something is connected to.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        project_dir: Path,
+        loader: SqlLoader,
+        compiled: Callable[[], CompiledPlan],
+    ) -> None:
+        self._environment, self._project_dir = environment, project_dir
+        self._loader, self._compiled = loader, compiled
+        self._redactor = Redactor()
+
+    def redact(self, text: str) -> str:
+        """``text`` without any secret that was looked up so far."""
+        return self._redactor.redact(text)
+
+    def has_secret(self, name: str) -> bool:
+        """Whether some provider has the secret."""
+        return self._resolver.has(name)
+
+    def secret(self, name: str) -> str:
+        """The value of a secret, which no output will show from now on.
+
+        Raises:
+            SecretNotFoundError: no provider has it.
+        """
+        value: str = self._resolver.get(name).get_secret_value()
+        self._redactor.add(value)
+        return value
+
+    def datasource(self, name: str) -> DataSource:
+        """A datasource, ready to be read."""
+        source = DataSource.from_settings(name, self._filled(self._compiled().datasources[name]))
+        if source.password is not None:
+            self._redactor.add(source.password.get_secret_value())
+        return source
+
+    def address(self, name: str) -> str | None:
+        """The real address that a notification's name means; None where it means nobody."""
+        mapped = self._environment.notifications.get(name)
+        if mapped is None or not mapped.get_secret_value():
+            return None
+        address: str = self._filled(mapped.get_secret_value())
+        self._redactor.add(address)
+        return address
+
+    @cached_property
+    def _resolver(self) -> SecretResolver:
+        return SecretResolver(self._environment.secrets, self._project_dir)
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: self._filled(item) for key, item in value.items()}
+        names = {**self._compiled().names, "secret": self.secret}
+        return self._loader.render_text(value, names) if isinstance(value, str) else value

@@ -1,0 +1,172 @@
+"""What the steps of one run share, and what a script gets to see."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pipelines.utils.datasource import DataSource
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
+    from pipelines.execution.files import FileStore
+    from pipelines.plan.compile import CompiledPlan, CompiledStep
+    from pipelines.utils.sql_loader import SqlLoader
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What `ingest(spark, context)` of a script may use.
+
+    Attributes:
+        params: the step's own values.
+        datasources: by name; secrets are looked up when one is taken.
+    """
+
+    name: str
+    stage: str
+    group: str
+    run_id: str
+    batch_id: str
+    run_date: str
+    env: str
+    base_path: str
+    vars: Mapping[str, Any]
+    params: Mapping[str, Any]
+    datasources: Mapping[str, DataSource]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a finished step gives to those downstream.
+
+    Attributes:
+        format: of the files; empty for a view.
+        path: where they are; for a view the name under which all sessions see it.
+        version: Delta version that readers are pinned to; None for other formats and views.
+        is_fresh: whether this run wrote it.
+    """
+
+    format: str
+    path: str
+    version: int | None
+    is_fresh: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RunContext:
+    """The state that the steps of one run share; safe for threads.
+
+    Args:
+        compiled: the plan.
+        spark: the run's session; each step works in a clone of it.
+        loader: renders the engine's SQL templates.
+        datasource: gives a datasource by name, its secrets looked up.
+        checkpoints: the markers; None where checkpoints are off.
+        batch: how the batch began.
+        files: looks whether tables are there.
+        is_resumed: whether the batch was begun by an earlier run.
+        redact: takes secrets out of a text.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        spark: SparkSession,
+        loader: SqlLoader,
+        datasource: Callable[[str], DataSource],
+        checkpoints: CheckpointStore | None,
+        batch: BatchRecord,
+        *,
+        files: FileStore,
+        is_resumed: bool,
+        redact: Callable[[str], str],
+    ) -> None:
+        self.compiled, self.spark, self.loader = compiled, spark, loader
+        self.datasource, self.checkpoints = datasource, checkpoints
+        self.files, self.is_resumed, self.redact = files, is_resumed, redact
+        self.outputs: dict[str, Output] = {}
+        self._batch = batch
+        self._lock = threading.Lock()
+
+    @property
+    def batch(self) -> BatchRecord:
+        """How the batch began, with the versions of outside inputs known so far."""
+        return self._batch
+
+    @property
+    def request_is_full_refresh(self) -> bool:
+        """Whether tables are built anew, whatever their mode."""
+        return self.compiled.plan.request.full_refresh
+
+    def pinned_version(self, path: str, current: Callable[[], int | None]) -> int | None:
+        """The version of a Delta table outside of this run that the whole batch reads.
+
+        The first look decides and is noted, so that a resumed run reads the same.
+        """
+        with self._lock:
+            if path in self._batch.inputs:
+                return self._batch.inputs[path]
+            version = current()
+            if version is not None:
+                self._batch = replace(self._batch, inputs={**self._batch.inputs, path: version})
+                if self.checkpoints is not None:
+                    self.checkpoints.save_batch(self._batch)
+            return version
+
+    def destination_exists(self, step: CompiledStep, marker: Marker | None) -> bool:
+        """Whether what ``marker`` says was written is still there."""
+        destination = step.settings.destination
+        path = destination.path or ""
+        version = marker.version_after if marker else None
+        if destination.format == "delta" and version is not None:
+            path = f"{path}/_delta_log"
+        return self.files.exists(path)
+
+    def stamp(self, step: CompiledStep) -> dict[str, str]:
+        """What each commit of a step says of its writer."""
+        return {
+            "run_id": self.compiled.plan.request.run_id,
+            "batch_id": self.compiled.batch_id,
+            "step": step.id,
+            "fingerprint": step.fingerprint,
+        }
+
+    def script_context(self, step: CompiledStep) -> StepContext:
+        """What a script of ``step`` gets to see."""
+        names = self.compiled.names
+        return StepContext(
+            name=step.node.step.name,
+            stage=step.node.stage.name,
+            group=step.node.group.name,
+            run_id=self.compiled.plan.request.run_id,
+            batch_id=self.compiled.batch_id,
+            run_date=str(names["run_date"]),
+            env=self.compiled.environment_name,
+            base_path=self.compiled.base_path,
+            vars=names["vars"],
+            params=step.settings.params,
+            datasources=_Datasources(self.compiled.datasources, self.datasource),
+        )
+
+
+class _Datasources(Mapping[str, DataSource]):
+    """Datasources by name, made when one is taken."""
+
+    def __init__(self, names: Mapping[str, Any], make: Callable[[str], DataSource]) -> None:
+        self._names, self._make = names, make
+
+    def __getitem__(self, name: str) -> DataSource:
+        if name not in self._names:
+            raise KeyError(f"no datasource is called {name!r}; known: {', '.join(self._names)}")
+        return self._make(name)
+
+    def __iter__(self) -> Any:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -1,0 +1,126 @@
+"""Looks at what a run needs: Python, Java, Spark, jars, Graphviz, datasources and secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pipelines.errors import PipelineError
+from pipelines.execution.jars import cached_jars
+
+if TYPE_CHECKING:
+    from pipelines.utils.datasource import DataSource
+
+_PORTS = {"postgresql": 5432, "sqlserver": 1433, "mysql": 3306}
+_JAVA = (17, 21)
+_CONNECT_SECONDS = 3.0
+
+
+class Diagnosis(NamedTuple):
+    """One thing looked at."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    hint: str = ""
+
+
+def examine(
+    cache: Path,
+    packages: Iterable[str],
+    datasources: Iterable[str],
+    datasource: Callable[[str], DataSource],
+    secrets: Iterable[str],
+    has_secret: Callable[[str], bool],
+) -> Iterator[Diagnosis]:
+    """Everything that a run needs, looked at one by one; no JVM but for `java -version`.
+
+    Args:
+        cache: the project's cache folder.
+        packages: Maven coordinates of the jars.
+        datasources: their names.
+        datasource: gives one with its secrets looked up.
+        secrets: names of the secrets that are asked for; their values are never shown.
+        has_secret: whether some provider has it.
+    """
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Diagnosis("Python", "ok", version)
+    yield _java()
+    for package in ("pyspark", "delta-spark"):
+        yield _package(package)
+    jars = cached_jars(cache, tuple(packages))
+    if jars is None:
+        yield Diagnosis("jars", "warn", "not in the cache", "the first run fetches them")
+    else:
+        yield Diagnosis("jars", "ok", f"{len(jars)} in {cache}")
+    if shutil.which("dot"):
+        yield Diagnosis("Graphviz", "ok", shutil.which("dot") or "")
+    else:
+        hint = "apt-get install graphviz; only PNG, PDF and SVG need it"
+        yield Diagnosis("Graphviz", "warn", "no 'dot' on the PATH", hint)
+    for name in datasources:
+        yield _datasource(name, datasource)
+    for name in secrets:
+        if has_secret(name):
+            yield Diagnosis(f"secret {name}", "ok", "found")
+        else:
+            hint = "set it in the environment, .env or the secrets folder"
+            yield Diagnosis(f"secret {name}", "fail", "not found", hint)
+
+
+def _java() -> Diagnosis:
+    home = os.environ.get("JAVA_HOME")
+    program = str(Path(home, "bin", "java")) if home else "java"
+    hint = "install Java 17 or 21: apt-get install openjdk-17-jre-headless"
+    try:
+        done = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Diagnosis("Java", "fail", f"{program} does not start: {error}", hint)
+    match = re.search(r'version "(\d+)[^"]*"', done.stderr)
+    major = int(match[1]) if match else 0
+    told = done.stderr.splitlines()[0] if done.stderr else "says nothing"
+    return (
+        Diagnosis("Java", "ok", told) if major in _JAVA else Diagnosis("Java", "fail", told, hint)
+    )
+
+
+def _package(name: str) -> Diagnosis:
+    try:
+        return Diagnosis(name, "ok", metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Diagnosis(name, "fail", "not installed", "run ./run_pipeline.sh, which installs it")
+
+
+def _datasource(name: str, make: Callable[[str], DataSource]) -> Diagnosis:
+    label = f"datasource {name}"
+    try:
+        source = make(name)
+    except PipelineError as error:
+        return Diagnosis(label, "fail", error.message, error.hint)
+    if source.type != "jdbc" or source.engine == "derby":
+        path = (source.url or "").removeprefix("jdbc:derby:").split(";")[0]
+        place = source.path if source.type != "jdbc" else path
+        if place and (":" in place or Path(place).exists()):
+            return Diagnosis(label, "ok", place)
+        hint = "make the embedded one: pipeline ods create" if source.engine == "derby" else ""
+        return Diagnosis(label, "fail", f"{place} does not exist", hint)
+    host, _, port = source.place.partition(":")
+    number = int(port) if port.isdigit() else _PORTS.get(source.engine, 0)
+    if not number:
+        return Diagnosis(label, "warn", f"{source.place}: cannot tell its port")
+    try:
+        socket.create_connection((host, number), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        hint = "is the database up, and does the network let you through?"
+        return Diagnosis(label, "fail", f"{host}:{number} does not answer: {error}", hint)
+    return Diagnosis(label, "ok", f"{host}:{number} answers")

@@ -1,0 +1,127 @@
+"""Small files on any storage: read whole, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+class FileStore(Protocol):
+    """Reads and writes small text files by path."""
+
+    def read(self, path: str) -> str | None:
+        """The text at ``path``; None where there is no file."""
+
+    def write(self, path: str, text: str) -> None:
+        """Puts ``text`` at ``path``: under a temporary name, synced, then renamed."""
+
+    def move(self, path: str, new_path: str) -> None:
+        """Renames a file."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at ``path``."""
+
+
+def is_local(path: str) -> bool:
+    """Whether ``path`` is on this machine's file system."""
+    return _REMOTE.match(path) is None
+
+
+def local_path(path: str) -> Path:
+    """``path`` as one of this machine's, `file:` taken off."""
+    return Path(re.sub(r"^file:(?://)?", "", path))
+
+
+class LocalFiles:
+    """This machine's file system; files are readable by their owner only."""
+
+    def read(self, path: str) -> str | None:
+        """The text at ``path``; None where there is no file."""
+        try:
+            return local_path(path).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write(self, path: str, text: str) -> None:
+        """Puts ``text`` at ``path``: under a temporary name, synced, then renamed."""
+        target = local_path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def move(self, path: str, new_path: str) -> None:
+        """Renames a file."""
+        local_path(path).replace(local_path(new_path))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at ``path``."""
+        return local_path(path).exists()
+
+
+class HadoopFiles:
+    """Any storage that Spark reaches, through Hadoop's file systems."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._jvm: Any = spark._jvm
+        self._conf: Any = spark._jsparkSession.sessionState().newHadoopConf()
+
+    def read(self, path: str) -> str | None:
+        """The text at ``path``; None where there is no file."""
+        place, files = self._at(path)
+        if not files.exists(place):
+            return None
+        stream = files.open(place)
+        try:
+            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode()
+        finally:
+            stream.close()
+
+    def write(self, path: str, text: str) -> None:
+        """Puts ``text`` at ``path``: under a temporary name, closed, then renamed."""
+        place, files = self._at(path)
+        temporary, _ = self._at(f"{path}.tmp-{os.getpid()}")
+        stream = files.create(temporary, True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+        files.delete(place, False)
+        if not files.rename(temporary, place):
+            raise OSError(f"cannot rename to {path}")
+
+    def move(self, path: str, new_path: str) -> None:
+        """Renames a file."""
+        place, files = self._at(path)
+        target, _ = self._at(new_path)
+        if not files.rename(place, target):
+            raise OSError(f"cannot rename {path}")
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at ``path``."""
+        place, files = self._at(path)
+        return bool(files.exists(place))
+
+    def _at(self, path: str) -> tuple[Any, Any]:
+        place = self._jvm.org.apache.hadoop.fs.Path(path)
+        return place, place.getFileSystem(self._conf)

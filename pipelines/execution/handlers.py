@@ -1,0 +1,106 @@
+"""How each kind of step makes its result: one row of `HANDLERS` a kind."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import PipelineError, ScriptError, SqlError
+from pipelines.execution.context import RunContext
+from pipelines.plan.compile import CompiledStep, Sql
+from pipelines.utils.sql_runner import StatementKind, parse, run_query
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a step made: rows still to be written, or a statement that writes by itself."""
+
+    frame: DataFrame | None = None
+    statement: Sql | None = None
+    kind: StatementKind = StatementKind.QUERY
+
+
+Handler = Callable[["SparkSession", CompiledStep, RunContext], Product]
+
+
+def produce(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:
+    """The product of ``step``; its views are in ``session`` already."""
+    for applies, handler in HANDLERS.items():
+        if getattr(step.settings, applies) is not None:
+            return handler(session, step, context)
+    raise AssertionError(f"{step.id} is of no known kind")
+
+
+def _query(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:
+    """SQL over the step's views, or the raw source as it is."""
+    if step.sql is None:
+        return Product(session.table(step.settings.name))
+    kind = parse(session, step.sql.text, file=step.sql.file)
+    if kind is StatementKind.OTHER:
+        raise SqlError(
+            "a step's SQL is a query, or one MERGE, INSERT, UPDATE or DELETE",
+            where=step.sql.file,
+        )
+    if kind.changes_a_table:
+        return Product(statement=step.sql, kind=kind)
+    return Product(run_query(session, step.sql.text, file=step.sql.file))
+
+
+def _script(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:
+    """A Python file's `ingest(spark, context)`."""
+    from pyspark.sql import DataFrame
+
+    path = step.settings.script or ""
+    try:
+        ingest = _load_ingest(context.compiled.plan.flow.project_dir / path, step.id)
+        frame = ingest(session, context.script_context(step))
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise ScriptError(f"{type(error).__name__}: {error}", where=_place(error, path)) from error
+    if not isinstance(frame, DataFrame):
+        raise ScriptError(
+            f"ingest() returned {type(frame).__name__}, not a DataFrame",
+            where=path,
+            hint="return the rows; the engine writes them",
+        )
+    return Product(frame)
+
+
+def _load_ingest(file: Path, step_id: str) -> Callable[..., Any]:
+    """The script's function, loaded by path under a name of its own."""
+    name = f"_pipeline_script_{step_id.replace('.', '_')}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ScriptError("not a Python file", where=str(file))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    ingest = getattr(module, "ingest", None)
+    if not callable(ingest):
+        raise ScriptError(
+            "the script has no function ingest(spark, context)",
+            where=str(file),
+            hint="define it at the top level; it returns a DataFrame",
+        )
+    return ingest  # type: ignore[no-any-return]
+
+
+def _place(error: BaseException, path: str) -> str:
+    """``path:line`` of the script's own innermost line that ``error`` came through."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.endswith(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"{path}:{line}" if line else path
+
+
+HANDLERS: Mapping[str, Handler] = {"source": _query, "script": _script}

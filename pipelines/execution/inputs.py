@@ -1,0 +1,178 @@
+"""The temp views that a step's SQL sees: its declared inputs, each pinned, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pipelines.errors import DatasourceError, SqlError, StepError
+from pipelines.execution.context import Output, RunContext
+from pipelines.utils.sql_runner import DeltaLog, as_sql_error, run_query
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from pipelines.plan.compile import CompiledStep
+    from pipelines.spec.steps import PreView
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TRAVELS = ("versionAsOf", "timestampAsOf")
+
+
+def register_inputs(
+    session: SparkSession, step: CompiledStep, context: RunContext
+) -> dict[str, int | None]:
+    """Makes the views of ``step`` in ``session``.
+
+    An upstream's view is only made where its name occurs in the step's SQL: a name that does
+    not occur cannot be read. A script, and SQL that builds names with `identifier()`, get all.
+
+    Returns:
+        The version of each upstream that the step may read, by step id.
+
+    Raises:
+        DatasourceError: a database or file cannot be reached; names datasource and host.
+        SqlError: a pre_view's statement cannot be resolved.
+    """
+    versions: dict[str, int | None] = {}
+    words = _words(step)
+    graph = context.compiled.plan.graph
+    above = graph.ancestors(step.id)
+    for step_id in (one for one in graph.steps if one in above):
+        upstream = graph.steps[step_id].step
+        names = {upstream.name, upstream.destination.view or upstream.name}
+        used = names if words is None else {name for name in names if name.lower() in words}
+        if not used:
+            continue
+        output = context.outputs.get(step_id) or current_output(
+            session, context.compiled.steps[step_id], context
+        )
+        if output is None:
+            _refuse_if_read(step, step_id, words)
+            continue
+        frame = read_output(session, output)
+        versions[step_id] = output.version
+        for name in used:
+            frame.createOrReplaceTempView(name)
+    for view in step.settings.pre_views:
+        _pre_view(session, step, view, context).createOrReplaceTempView(view.name)
+    raw = _raw_source(session, step, context)
+    if raw is not None:
+        raw.createOrReplaceTempView(step.settings.name)
+    return versions
+
+
+def current_output(session: SparkSession, step: CompiledStep, context: RunContext) -> Output | None:
+    """What a step that this run does not run gave last; None where it never wrote."""
+    destination = step.settings.destination
+    if destination.path is None:
+        return None
+    path = destination.path
+    if destination.format == "delta":
+        log = DeltaLog(session, path)
+        version = context.pinned_version(path, log.version)
+        return None if version is None else Output("delta", path, version, is_fresh=False)
+    return Output(destination.format, path, None, is_fresh=False, options=destination.options)
+
+
+def read_output(session: SparkSession, output: Output) -> DataFrame:
+    """The rows of ``output``, in ``session``."""
+    if not output.format:
+        return session.table(f"global_temp.{output.path}")
+    reader = session.read.format(output.format)
+    if output.version is not None:
+        reader = reader.option("versionAsOf", output.version)
+    else:
+        reader = reader.options(**{key: str(value) for key, value in output.options.items()})
+    return reader.load(output.path)
+
+
+def _words(step: CompiledStep) -> frozenset[str] | None:
+    """Every word of the step's SQL and checks, in lower case; None where names may be built."""
+    if step.settings.script is not None:
+        return None
+    texts = [step.sql.text] if step.sql else []
+    texts += [statement.text for statement in step.pre_view_sql.values()]
+    texts += [check.sql.text for check in step.checks]
+    words = frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+    return None if "identifier" in words else words
+
+
+def _refuse_if_read(step: CompiledStep, upstream: str, words: Iterable[str] | None) -> None:
+    if words is not None:
+        raise StepError(
+            f"{step.id} reads {upstream}, which has never been written",
+            hint=f"run it too: --select +{step.settings.name}",
+        )
+
+
+def _raw_source(session: SparkSession, step: CompiledStep, context: RunContext) -> DataFrame | None:
+    source = step.settings.source
+    if source is None or not source.has_raw_input:
+        return None
+    if source.datasource is not None:
+        return _from_datasource(
+            session,
+            context,
+            source.datasource,
+            table=source.table,
+            query_text=source.query_text,
+            partition=source.partition,
+            options=source.options,
+        )
+    return _from_files(session, context, source.type or "", source.path or "", source.options)
+
+
+def _pre_view(
+    session: SparkSession, step: CompiledStep, view: PreView, context: RunContext
+) -> DataFrame:
+    if view.name in step.pre_view_sql:
+        statement = step.pre_view_sql[view.name]
+        return run_query(session, statement.text, file=statement.file or f"pre_view {view.name}")
+    if view.datasource is not None:
+        return _from_datasource(
+            session,
+            context,
+            view.datasource,
+            table=view.table,
+            query_text=view.query_text,
+            options=view.options,
+        )
+    return _from_files(session, context, view.format or "", view.path or "", view.options)
+
+
+def _from_datasource(
+    session: SparkSession, context: RunContext, name: str, **what: object
+) -> DataFrame:
+    datasource = context.datasource(name)
+    try:
+        return datasource.read(session, **what)  # type: ignore[arg-type]
+    except Exception as error:
+        raise datasource_error(name, datasource.place, as_sql_error(error)) from error
+
+
+def _from_files(
+    session: SparkSession, context: RunContext, file_format: str, path: str, options: object
+) -> DataFrame:
+    given = {key: str(value) for key, value in dict(options).items()}  # type: ignore[call-overload]
+    if file_format == "delta" and not any(key in given for key in _TRAVELS):
+        version = context.pinned_version(path, DeltaLog(session, path).version)
+        if version is not None:
+            given["versionAsOf"] = str(version)
+    try:
+        return session.read.format(file_format).options(**given).load(path)
+    except Exception as error:
+        raise as_sql_error(error, where=path) from error
+
+
+def datasource_error(name: str, place: str, error: SqlError) -> DatasourceError:
+    """``error`` with the datasource and host that it came from."""
+    return DatasourceError(
+        error.message,
+        condition=error.condition,
+        sql_state=error.sql_state,
+        java_class=error.java_class,
+        where=f"datasource {name} at {place}",
+        hint="is the database up, and do user and password fit? 'pipeline doctor' tries it",
+    )

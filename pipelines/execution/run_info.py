@@ -1,0 +1,77 @@
+"""What is known of a run when it starts: who, where, with what."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from pipelines.results import RunInfo
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from pipelines.plan.compile import CompiledPlan
+
+_GIT_SECONDS = 5
+
+
+def new_run_id(moment: datetime) -> str:
+    """A run's name: the time in UTC and six random digits, so that names sort by time."""
+    return f"{moment.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
+
+
+def describe_run(compiled: CompiledPlan, started_at: datetime) -> RunInfo:
+    """The run of ``compiled`` that starts now, in this process."""
+    flow, request = compiled.plan.flow, compiled.plan.request
+    start, end = request.window
+    packages = ("pyspark", "delta-spark")
+    return RunInfo(
+        run_id=request.run_id,
+        batch_id=compiled.batch_id,
+        pipeline=flow.pipeline.name,
+        flow=flow.document.file,
+        flow_sha256=flow.sha256,
+        environment=compiled.environment_name,
+        mode=request.mode,
+        window=(start.isoformat(), end.isoformat()),
+        started_at=started_at,
+        user=_user(),
+        host=socket.gethostname(),
+        git_commit=_git_commit(flow.project_dir),
+        versions={
+            "python": sys.version.split()[0],
+            **{name: metadata.version(name) for name in packages},
+        },
+        pid=os.getpid(),
+        step_ids=tuple(compiled.steps),
+    )
+
+
+def _git_commit(folder: Path) -> str:
+    """The commit that the project stands at; empty outside of git."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

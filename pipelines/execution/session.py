@@ -1,0 +1,134 @@
+"""The Spark session of a run, and the session of its own that each step gets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+
+# What docs/performance.md measured best for one machine; an environment's conf wins over it.
+ENGINE_CONF: Mapping[str, str] = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.scheduler.mode": "FAIR",
+    "spark.sql.session.timeZone": "UTC",
+}
+LOCAL_CONF: Mapping[str, str] = {
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "2g",
+}
+
+
+def start_session(
+    app_name: str,
+    master: str | None,
+    conf: Mapping[str, Any],
+    jars: Sequence[Path],
+    *,
+    folder: Path,
+    debug: bool = False,
+) -> SparkSession:
+    """A Spark session with Delta.
+
+    Args:
+        app_name: shown by Spark.
+        master: Spark's master; None leaves it to spark-submit or the platform.
+        conf: settings that win over the engine's own.
+        jars: jar files of Delta and of the JDBC drivers.
+        folder: where Spark may leave files of its own, such as a warehouse.
+        debug: show Spark's own warnings on stderr.
+
+    Raises:
+        PipelineError: Spark did not start; the message says why and what to do.
+    """
+    from pyspark.sql import SparkSession
+
+    is_local = master is not None and master.startswith("local")
+    if is_local:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {key: _text(value) for key, value in conf.items()}
+    settings = {**ENGINE_CONF, **(LOCAL_CONF if is_local else {}), **given}
+    settings.setdefault("spark.sql.warehouse.dir", str(folder / "warehouse"))
+    settings["spark.driver.extraJavaOptions"] = " ".join(
+        [
+            settings.get("spark.driver.extraJavaOptions", ""),
+            f"-Dderby.stream.error.file={os.devnull}",
+            "-Duser.timezone=UTC",
+            *([] if debug else [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"]),
+        ]
+    ).strip()
+    if jars:
+        settings["spark.jars"] = ",".join(jar.as_uri() for jar in jars)
+    builder: Any = SparkSession.builder.appName(app_name)
+    if master:
+        builder = builder.master(master)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    try:
+        with _stderr_to(None if debug else folder / "spark-stderr.log") as kept:
+            spark: SparkSession = builder.getOrCreate()
+    except Exception as error:
+        tail = kept.read_text(errors="replace").strip()[-1_500:] if kept and kept.exists() else ""
+        raise PipelineError(
+            f"Spark did not start: {str(error).splitlines()[0]}" + (f"\n{tail}" if tail else ""),
+            hint="'pipeline doctor' looks at Java, Spark and the jars",
+        ) from error
+    if not debug:
+        spark.sparkContext.setLogLevel("OFF")
+        # PySpark logs every failed statement with its plan, row values among it.
+        logging.getLogger("SQLQueryContextLogger").disabled = True
+    return spark
+
+
+def clone_session(spark: SparkSession, conf: Mapping[str, str]) -> SparkSession:
+    """A session with the settings and temp views of ``spark``, whose own leak nothing out."""
+    from pyspark.sql import SparkSession
+
+    java: Any = spark._jsparkSession.cloneSession()
+    session = SparkSession(spark.sparkContext, java)
+    for key, value in conf.items():
+        session.conf.set(key, value)
+    return session
+
+
+@contextmanager
+def _stderr_to(file: Path | None) -> Iterator[Path | None]:
+    """Lets child processes that start meanwhile write their stderr to ``file``.
+
+    Java prints warnings of its own before any logging is set up; they mean nothing to people.
+    """
+    if file is None:
+        yield None
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.dup2(target, 2)
+        yield file
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(target)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

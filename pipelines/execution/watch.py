@@ -1,0 +1,128 @@
+"""Time limits and cancelling: an attempt whose time is up has its Spark jobs cancelled."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import StepCancelledError, StepTimeoutError
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+_LOOK_SECONDS = 0.2
+
+
+@dataclass
+class _Watched:
+    """An attempt at work."""
+
+    group: str
+    deadline: float | None
+    limit_seconds: float | None
+    why: str = ""
+
+
+class Watch:
+    """Cancels the jobs of attempts, when their time is up or when the run is stopped.
+
+    One cancelling may not end a MERGE, which starts job after job: it is repeated until the
+    attempt's thread has come back.
+    """
+
+    def __init__(
+        self, spark_context: SparkContext, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._spark_context, self._clock = spark_context, clock
+        self._watched: dict[str, _Watched] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self.stopped = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def attempt(self, step_id: str, limit_seconds: float | None) -> Iterator[None]:
+        """Watches what runs in it, on this thread.
+
+        Raises:
+            StepTimeoutError: the time was up and the work was cancelled.
+            StepCancelledError: the run was stopped and the work was cancelled.
+        """
+        group = f"{step_id}/{uuid.uuid4().hex[:8]}"
+        deadline = None if limit_seconds is None else self._clock() + limit_seconds
+        watched = _Watched(group, deadline, limit_seconds)
+        with self._lock:
+            self._watched[group] = watched
+        try:
+            if self.stopped.is_set():
+                raise StepCancelledError("the run was stopped before the attempt began")
+            with self._jobs_of(group, step_id):
+                yield
+        except Exception as error:
+            if watched.why == "timeout":
+                raise StepTimeoutError(
+                    f"not done after {limit_seconds:g} s; its Spark jobs were cancelled",
+                    where=step_id,
+                    hint="raise timeout_seconds, or look at the plan with debug: true",
+                ) from error
+            if watched.why == "stop":
+                raise StepCancelledError("the run was stopped", where=step_id) from error
+            raise
+        finally:
+            with self._lock:
+                del self._watched[group]
+
+    @contextmanager
+    def cleaning_up(self, step_id: str) -> Iterator[None]:
+        """Lets what runs in it be neither timed nor cancelled."""
+        with self._jobs_of(f"{step_id}/undo-{uuid.uuid4().hex[:8]}", step_id):
+            yield
+
+    def sleep(self, seconds: float) -> None:
+        """Waits so long, or until the run is stopped."""
+        self.stopped.wait(seconds)
+
+    def stop(self) -> None:
+        """Cancels all attempts, and those to come."""
+        self.stopped.set()
+        with self._lock:
+            for watched in self._watched.values():
+                watched.why = watched.why or "stop"
+
+    def close(self) -> None:
+        """Ends the watching."""
+        self._over.set()
+        self._thread.join()
+
+    @contextmanager
+    def _jobs_of(self, group: str, step_id: str) -> Iterator[None]:
+        """Spark jobs started in it, on this thread, belong to ``group`` and a pool of its own."""
+        context = self._spark_context
+        context.setJobGroup(group, step_id, interruptOnCancel=True)
+        context.setLocalProperty("spark.scheduler.pool", step_id)
+        try:
+            yield
+        finally:
+            for name in ("spark.jobGroup.id", "spark.scheduler.pool"):
+                context._jsc.setLocalProperty(name, None)
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            now = self._clock()
+            with self._lock:
+                for watched in self._watched.values():
+                    if watched.deadline is not None and now >= watched.deadline:
+                        watched.why = watched.why or "timeout"
+                due = [watched.group for watched in self._watched.values() if watched.why]
+            for group in due:
+                self._cancel(group)
+
+    def _cancel(self, group: str) -> None:
+        java: Any = self._spark_context._jsc.sc()
+        java.cancelJobGroupAndFutureJobs(group)

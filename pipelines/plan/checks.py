@@ -1,0 +1,135 @@
+"""What is wrong with a compiled plan: every finding that needs no Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import Finding, near_names
+
+if TYPE_CHECKING:
+    from pipelines.plan.compile import CompiledPlan, CompiledStep
+
+
+def check_plan(compiled: CompiledPlan) -> tuple[Finding, ...]:
+    """All findings of ``compiled``, in the order of the file; errors and warnings."""
+    findings = [*compiled.findings]
+    for check in _CHECKS:
+        findings += check(compiled)
+    known = dict.fromkeys(findings)
+    return tuple(sorted(known, key=lambda finding: (finding.file, finding.line, finding.column)))
+
+
+def _unknown_datasources(compiled: CompiledPlan) -> Iterable[Finding]:
+    for step in compiled.steps.values():
+        settings, place = step.settings, step.node.place
+        used = [(settings.source.datasource, (*place, "source"))] if settings.source else []
+        used += [
+            (view.datasource, (*place, "pre_views", number))
+            for number, view in enumerate(settings.pre_views)
+        ]
+        for name, at in used:
+            if name is not None and name not in compiled.datasources:
+                yield _finding(
+                    compiled,
+                    "unknown-datasource",
+                    f"no datasource is called {name!r}",
+                    (*at, "datasource"),
+                    near=near_names(name, compiled.datasources),
+                )
+
+
+def _one_writer_a_path(compiled: CompiledPlan) -> Iterable[Finding]:
+    first: dict[str, CompiledStep] = {}
+    for step in compiled.steps.values():
+        path = step.settings.destination.path
+        if path is None:
+            continue
+        other = first.setdefault(path.rstrip("/"), step)
+        if other is not step:
+            yield _finding(
+                compiled,
+                "two-writers",
+                f"{step.id} writes where {other.id} writes: {path}",
+                (*step.node.place, "destination", "path"),
+                hint="give each step a path of its own",
+            )
+
+
+def _views_once(compiled: CompiledPlan) -> Iterable[Finding]:
+    """A step's SQL must not see two things under one name."""
+    graph = compiled.plan.graph
+    by_name: dict[str, list[str]] = {}
+    for step_id, node in graph.steps.items():
+        for name in {node.step.name, node.step.destination.view or node.step.name}:
+            by_name.setdefault(name.lower(), []).append(step_id)
+    shared = {name: ids for name, ids in by_name.items() if len(ids) > 1}
+    for step in compiled.steps.values():
+        views = {view.name.lower(): number for number, view in enumerate(step.settings.pre_views)}
+        if not shared and not views.keys() & by_name.keys():
+            continue
+        above = graph.ancestors(step.id)
+        for name, number in views.items():
+            if any(other in above for other in by_name.get(name, ())):
+                yield _finding(
+                    compiled,
+                    "name-clash",
+                    f"pre_view {name!r} hides the output of a step that {step.id} depends on",
+                    (*step.node.place, "pre_views", number, "name"),
+                )
+        for name, ids in shared.items():
+            seen = [step_id for step_id in ids if step_id in above]
+            if len(seen) > 1:
+                yield _finding(
+                    compiled,
+                    "name-clash",
+                    f"{step.id} would see {name!r} of both {' and '.join(seen)}",
+                    (*step.node.place, "name"),
+                    hint="rename one of the steps",
+                )
+
+
+def _mapped_notifications(compiled: CompiledPlan) -> Iterable[Finding]:
+    notifications = compiled.notifications
+    known = compiled.environment.notifications
+    for event in ("on_failure", "on_success", "on_dq_warning"):
+        for number, address in enumerate(getattr(notifications, event)):
+            if address not in known:
+                yield _finding(
+                    compiled,
+                    "unmapped-notification",
+                    f"environment {compiled.environment_name!r} maps {address!r} to no address",
+                    ("pipeline", "notifications", event, number),
+                    severity="warning",
+                    hint="add it under notifications in pipelines_config.yaml",
+                )
+
+
+def _keys_are_plain(compiled: CompiledPlan) -> Iterable[Finding]:
+    for step in compiled.steps.values():
+        destination = step.settings.destination
+        for field in ("keys", "partition_by", "cluster_by"):
+            columns = getattr(destination, field)
+            twice = {column for column in columns if columns.count(column) > 1}
+            for column in sorted(twice):
+                yield _finding(
+                    compiled,
+                    "duplicate-column",
+                    f"{field} names {column!r} twice",
+                    (*step.node.place, "destination", field),
+                )
+
+
+def _finding(
+    compiled: CompiledPlan, code: str, message: str, place: tuple[str | int, ...], **more: Any
+) -> Finding:
+    return compiled.plan.flow.document.finding(code, message, place, **more)
+
+
+_CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
+    _unknown_datasources,
+    _one_writer_a_path,
+    _views_once,
+    _mapped_notifications,
+    _keys_are_plain,
+)

@@ -1,0 +1,218 @@
+"""One step's settings, SQL and checks as they will run, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import TemplateError
+from pipelines.plan.compile.compiled import CompiledCheck, CompiledStep, Sql, absolute_path
+from pipelines.spec.check_file import read_check_header
+from pipelines.spec.expectations import parse_expectation
+from pipelines.spec.steps import DqCheck, Step, is_sql_file
+from pipelines.spec.templated import is_template
+from pipelines.spec.validation import validate
+
+if TYPE_CHECKING:
+    from pipelines.plan.compile.templates import Place, Templates
+    from pipelines.plan.graph import StepNode
+    from pipelines.plan.plan import Plan, PlannedStep
+    from pipelines.spec.policies import RetryPolicy
+
+# What a step is told by, not what it does: a change of these makes no other result.
+_NOT_PRINTED = {"name", "description", "owner", "tags", "retry", "timeout_seconds", "debug", "when",
+                "on_failure", "depends_on"}  # fmt: skip
+
+
+class StepCompiler:
+    """Compiles the steps of one plan.
+
+    Args:
+        plan: the plan.
+        templates: fills in templates and keeps what goes wrong.
+        names: what all steps' templates see.
+        datasources: raw settings by name, for the fingerprint.
+        retry: the flow's default policy.
+        timeout_seconds: the flow's default limit.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        templates: Templates,
+        names: Mapping[str, Any],
+        datasources: Mapping[str, Mapping[str, Any]],
+        retry: RetryPolicy,
+        timeout_seconds: float | None,
+    ) -> None:
+        self._plan, self._templates, self._names = plan, templates, names
+        self._datasources, self._retry, self._timeout = datasources, retry, timeout_seconds
+
+    def compile(self, planned: PlannedStep) -> CompiledStep | None:
+        """The step; None where something is wrong with it, which the findings tell."""
+        templates, place = self._templates, planned.node.place
+        before = len(templates.findings)
+        raw = _at(templates.document.tree, place)
+        names = self._step_names(planned.node, raw)
+        tree = templates.tree(raw, names, place)
+        if len(templates.findings) > before:
+            return None
+        settings, findings = validate(
+            Step, tree, templates.document, place, strict=not _has_template(raw)
+        )
+        templates.findings += findings
+        if settings is None:
+            return None
+        settings = self._with_absolute_paths(settings)
+        sql = self._sql(settings.source.query if settings.source else None, names,
+                        (*place, "source", "query"))  # fmt: skip
+        pre_view_sql = {}
+        for number, view in enumerate(settings.pre_views):
+            statement = self._sql(view.query, names, (*place, "pre_views", number, "query"))
+            if statement is not None:
+                pre_view_sql[view.name] = statement
+        checks = [
+            self._check(check, names, (*place, "dq_checks", number))
+            for number, check in enumerate(settings.dq_checks)
+        ]
+        script = ""
+        if settings.script is not None:
+            script = templates.file_text(settings.script, (*place, "script"))
+        if len(templates.findings) > before:
+            return None
+        done = tuple(check for check in checks if check is not None)
+        return CompiledStep(
+            planned=planned,
+            settings=settings,
+            sql=sql,
+            pre_view_sql=pre_view_sql,
+            checks=done,
+            retry=self._retry.overridden_by(settings.retry),
+            timeout_seconds=settings.timeout_seconds or self._timeout,
+            fingerprint=self._fingerprint(settings, sql, pre_view_sql, done, script),
+        )
+
+    def _step_names(self, node: StepNode, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """What the step's templates see."""
+        graph, place = self._plan.graph, node.place
+
+        def source(name: str) -> str:
+            above = {graph.steps[step_id].step.name for step_id in graph.ancestors(node.id)}
+            if name not in above:
+                raise TemplateError(f"source({name!r}): {node.id} does not depend on it")
+            return name
+
+        names = {
+            **self._names,
+            "stage": {"name": node.stage.name, "description": node.stage.description},
+            "group": {"name": node.group.name, "description": node.group.description},
+            "name": node.step.name,
+            "source": source,
+        }
+        params = raw.get("params") or {}
+        names["params"] = self._templates.tree(params, names, (*place, "params"))
+        views = [view.name for view in node.step.pre_views]
+        names["pre_views"] = {view: view for view in views}
+        if views:
+            names["pre_view_name"] = views[0]
+        for view in views:
+            names.setdefault(view, view)
+        if node.step.destination.path is not None:
+            path = self._templates.text(
+                node.step.destination.path, names, (*place, "destination", "path")
+            )
+            escaped = absolute_path(path, self._plan.flow.project_dir).replace("`", "``")
+            names["destination"] = f"delta.`{escaped}`"
+        return names
+
+    def _sql(self, query: str | None, names: Mapping[str, Any], place: Place) -> Sql | None:
+        if query is None:
+            return None
+        return self._templates.sql_file(query, names, place) if is_sql_file(query) else Sql(query)
+
+    def _check(
+        self, check: DqCheck, names: Mapping[str, Any], place: Place
+    ) -> CompiledCheck | None:
+        params = {**names["params"], **check.params}
+        sql = self._templates.sql_file(check.file, {**names, "params": params}, place)
+        if sql is None:
+            return None
+        header, findings = read_check_header(sql.text, sql.file)
+        self._templates.findings += findings
+        if findings:
+            return None
+        values = header.values
+        says_limit = check.warn_at is not None or check.error_at is not None
+        expect = check.expect or (None if says_limit else values.get("expect"))
+        warn_at, error_at = check.warn_at, check.error_at
+        if expect is None and not says_limit:
+            warn_at = float(values["warn_at"]) if "warn_at" in values else None
+            error_at = float(values["error_at"]) if "error_at" in values else None
+        return CompiledCheck(
+            sql=sql,
+            expectation=parse_expectation(expect) if expect else None,
+            severity=check.severity or values.get("severity", "error"),
+            warn_at=warn_at,
+            error_at=error_at,
+            returns=values.get("returns", ""),
+            header=header,
+        )
+
+    def _with_absolute_paths(self, settings: Step) -> Step:
+        def absolute(part: Any) -> Any:
+            """A copy of a source, view or destination with its path absolute."""
+            if part is None or part.path is None:
+                return part
+            path = absolute_path(part.path, self._plan.flow.project_dir)
+            return part.model_copy(update={"path": path})
+
+        return settings.model_copy(
+            update={
+                "source": absolute(settings.source),
+                "destination": absolute(settings.destination),
+                "pre_views": tuple(absolute(view) for view in settings.pre_views),
+            }
+        )
+
+    def _fingerprint(
+        self,
+        settings: Step,
+        sql: Sql | None,
+        pre_views: Mapping[str, Sql],
+        checks: Iterable[CompiledCheck],
+        script: str,
+    ) -> str:
+        used = {settings.source.datasource} if settings.source else set()
+        used |= {view.datasource for view in settings.pre_views}
+        content = {
+            "settings": settings.model_dump(
+                mode="json", exclude=_NOT_PRINTED, exclude_defaults=True
+            ),
+            "sql": sql.text if sql else "",
+            "pre_views": {name: statement.text for name, statement in pre_views.items()},
+            "checks": [check.sql.text for check in checks],
+            "script": script,
+            "datasources": {
+                name: {key: value for key, value in raw.items() if key != "password"}
+                for name, raw in self._datasources.items()
+                if name in used
+            },
+        }
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.replace(self._plan.request.run_id, "").encode()).hexdigest()
+
+
+def _at(tree: Any, place: Place) -> Any:
+    for part in place:
+        tree = tree[part]
+    return tree
+
+
+def _has_template(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return any(_has_template(value) for value in tree.values())
+    if isinstance(tree, list):
+        return any(_has_template(value) for value in tree)
+    return is_template(tree)

@@ -1,0 +1,421 @@
+"""The command line: words to one call of the engine, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.pipeline import Pipeline
+
+_LISTS = ("--select", "-s", "--exclude", "--var")
+
+app = typer.Typer(
+    name="pipeline",
+    help="Runs flows of SQL on Spark into a Delta lakehouse: checked, resumable, recorded.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ods = typer.Typer(help="The embedded sample ODS: a real database in a folder, no server.")
+app.add_typer(ods, name="ods")
+
+Flow = Annotated[str, typer.Argument(help="Name of a flow in pipelines/flows, or a path.")]
+Env = Annotated[str | None, typer.Option("--env", "-e", help="Environment of the config.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Another config file.")]
+ProjectDir = Annotated[Path | None, typer.Option("--project-dir", help="Root of the project.")]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", "-s", metavar="EXPR…", help="Steps to run: +hub_student, tag:pii."),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="EXPR…", help="Steps to leave out.")
+]
+Var = Annotated[list[str] | None, typer.Option("--var", metavar="K=V…", help="Template variable.")]
+BatchId = Annotated[str | None, typer.Option("--batch-id", help="Name of the batch.")]
+RunDate = Annotated[
+    datetime | None, typer.Option("--run-date", formats=["%Y-%m-%d"], help="Day of the run.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Skip what this batch has done.")
+]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build tables anew.")]
+
+
+@app.command()
+def run(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    batch_id: BatchId = None,
+    run_date: RunDate = None,
+    select: Select = None,
+    exclude: Exclude = None,
+    var: Var = None,
+    resume: Resume = True,
+    full_refresh: FullRefresh = False,
+    threads: Annotated[int, typer.Option(min=0, help="Steps side by side; 0: by itself.")] = 0,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failure.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate and plan only.")] = False,
+    log_format: Annotated[str, typer.Option(help="auto, rich, text or json.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Plans, and Spark's warnings.")] = False,
+) -> None:
+    """Run a flow."""
+    from pipelines import console
+
+    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
+                         run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
+                         full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
+                         debug=debug, sinks=lambda: [console.progress(log_format)])  # fmt: skip
+    warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
+    if dry_run:
+        pipeline.checked()
+        _tell(warnings)
+        _print(console.plan_text(pipeline.compiled, pipeline.decisions()))
+        return
+    pipeline.checked()
+    _tell(warnings)
+    result = pipeline.run()
+    raise typer.Exit(result.exit_code or 0)
+
+
+@app.command()
+def validate(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    var: Var = None,
+    output: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+) -> None:
+    """Look for everything that is wrong with a flow and the files it names; no JVM."""
+    from pipelines import console
+
+    _one_of("--format", output, ("text", "json", "github"))
+    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, var=var)
+    try:
+        findings = pipeline.findings()
+    except (FlowError, ConfigError) as error:
+        findings = error.findings
+    _print(console.findings_text(findings, output))
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(2)
+
+
+@app.command()
+def plan(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    batch_id: BatchId = None,
+    run_date: RunDate = None,
+    select: Select = None,
+    exclude: Exclude = None,
+    var: Var = None,
+    resume: Resume = True,
+    full_refresh: FullRefresh = False,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Show what a run would do with each step, and why; no JVM."""
+    from pipelines import console
+
+    _one_of("--format", output, ("text", "json"))
+    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
+                         run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
+                         full_refresh=full_refresh)  # fmt: skip
+    decisions = pipeline.decisions()
+    if output == "json":
+        _print(console.plan_json(pipeline.compiled, decisions))
+    else:
+        _print(console.plan_text(pipeline.compiled, decisions))
+
+
+@app.command()
+def render(
+    flow: Annotated[str, typer.Argument(help="Flow, or the step alone for main_flow.")],
+    step: Annotated[str | None, typer.Argument(help="Step, or stage.group.step.")] = None,
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    run_date: RunDate = None,
+    var: Var = None,
+) -> None:
+    """Show the SQL and the settings of a step as they would run."""
+    from pipelines import console
+
+    name, wanted = (flow, step) if step is not None else ("main_flow", flow)
+    pipeline = _pipeline(
+        name, env=env, config=config, project_dir=project_dir, run_date=run_date, var=var
+    )
+    _print(console.step_text(pipeline.step(wanted)))
+
+
+@app.command()
+def graph(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    output: Annotated[
+        str, typer.Option("--format", help="Any of png, pdf, svg, mermaid, dot; by commas.")
+    ] = "png,pdf",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="Colour by this run's statuses; 'last' works.")
+    ] = None,
+) -> None:
+    """Draw the DAG."""
+    from pipelines.flows.visualize_pipeline_dag import draw
+    from pipelines.plan.graph import build_graph
+    from pipelines.sinks.run_log import read_run
+
+    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir)
+    statuses = None
+    if run_id is not None:
+        log = read_run(pipeline.log_folder, run_id)
+        statuses = {s["id"]: (s["status"], s["duration_seconds"]) for s in log["steps"]}
+    for file in draw(
+        build_graph(pipeline.flow),
+        title=pipeline.flow.pipeline.name,
+        statuses=statuses,
+        formats=[part.strip() for part in output.split(",") if part.strip()],
+        out_dir=out,
+        name=pipeline.flow.path.stem,
+    ):
+        _print(str(file))
+
+
+@app.command()
+def history(
+    flow: Annotated[str | None, typer.Argument(help="Only runs of this flow.")] = None,
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """List the runs, newest first, from their logs; no JVM."""
+    from pipelines import console
+    from pipelines.sinks.run_log import read_runs
+
+    _one_of("--format", output, ("text", "json"))
+    pipeline = _pipeline(flow or "main_flow", env=env, config=config, project_dir=project_dir)
+    wanted = pipeline.flow.pipeline.name if flow else None
+    runs = read_runs(pipeline.log_folder, wanted, limit=limit)
+    if output == "json":
+        _print(json.dumps(runs, indent=1, ensure_ascii=False))
+    else:
+        _print(console.history_text(runs))
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, its beginning, or 'last'.")] = "last",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Show one run from its log; no JVM."""
+    from pipelines import console
+    from pipelines.sinks.run_log import read_run
+
+    _one_of("--format", output, ("text", "json"))
+    pipeline = _pipeline("main_flow", env=env, config=config, project_dir=project_dir)
+    log = read_run(pipeline.log_folder, run_id)
+    if output == "json":
+        _print(json.dumps(log, indent=1, ensure_ascii=False))
+    else:
+        _print(console.show_text(log))
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Argument(help="flow or config.")] = "flow",
+) -> None:
+    """Print the JSON Schema of the flow or of the config, for editors and CI."""
+    from pipelines.spec.json_schema import config_schema, flow_schema
+
+    _one_of("OF", of, ("flow", "config"))
+    made = flow_schema() if of == "flow" else config_schema()
+    _print(json.dumps(made, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def doctor(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+) -> None:
+    """Look whether this machine has what a run needs."""
+    from pipelines import console
+    from pipelines.execution.doctor import examine
+    from pipelines.execution.jars import DEFAULT_PACKAGES
+
+    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir)
+    compiled = pipeline.checked()
+    rows = list(
+        examine(
+            pipeline.cache_folder,
+            (*DEFAULT_PACKAGES, *pipeline.environment.spark.packages),
+            compiled.datasources,
+            pipeline.datasource,
+            sorted(compiled.secrets),
+            pipeline.has_secret,
+        )
+    )
+    _print(console.doctor_text(rows))
+    if any(row.state == "fail" for row in rows):
+        raise typer.Exit(1)
+
+
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="Its folder; data/ods of the project if not given.")
+]
+
+
+@ods.command("create")
+def ods_create(
+    folder: Folder = None,
+    project_dir: ProjectDir = None,
+    students: Annotated[int, typer.Option(min=1, help="How many students.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 42,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Or leave as it is.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace one that is there.")] = False,
+) -> None:
+    """Make a sample ODS with synthetic students, some of their data dirty on purpose."""
+    from pipelines.sample_ods import derby
+
+    place = _ods_folder(folder, project_dir)
+    if if_missing and derby.exists(place):
+        return
+    derby.create(place, students, seed, force=force)
+    _message(f"made {place} with {students:,} students")
+
+
+@ods.command("change")
+def ods_change(
+    folder: Folder = None,
+    project_dir: ProjectDir = None,
+    changes: Annotated[int, typer.Option(min=1, help="How many changes the day brings.")] = 50,
+) -> None:
+    """Let a day pass: inserts, updates, deletes and re-enrollments."""
+    from pipelines.sample_ods import derby
+
+    place = _ods_folder(folder, project_dir)
+    _message(f"{derby.apply_changes(place, changes)}")
+
+
+@ods.command("info")
+def ods_info(folder: Folder = None, project_dir: ProjectDir = None) -> None:
+    """Count what is in the sample ODS."""
+    from pipelines.sample_ods import derby
+
+    _print(f"{derby.describe(_ods_folder(folder, project_dir))}")
+
+
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends the process with its exit code."""
+    given = list(sys.argv[1:] if words is None else words)
+    try:
+        app(_one_value_an_option(given), prog_name="pipeline")
+    except PipelineError as error:
+        _message(f"error: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(0)
+
+
+def _one_value_an_option(words: Sequence[str]) -> list[str]:
+    """``--select a b`` as ``--select a --select b``, which is what the parser understands."""
+    spread: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in _LISTS else ""
+            spread.append(word)
+        elif option and spread[-1] != option:
+            spread += [option, word]
+        else:
+            spread.append(word)
+    return spread
+
+
+def _pipeline(
+    flow: str,
+    *,
+    run_date: datetime | None = None,
+    var: list[str] | None = None,
+    select: list[str] | None = None,
+    exclude: list[str] | None = None,
+    sinks: Callable[[], list[Any]] = list,
+    **rest: Any,
+) -> Pipeline:
+    from pipelines.pipeline import Options, Pipeline
+
+    options = Options(
+        run_date=run_date.date() if run_date else None,
+        vars=_variables(var or []),
+        select=tuple(select or ()),
+        exclude=tuple(exclude or ()),
+        **rest,
+    )
+    return Pipeline(flow, options, sinks=sinks())
+
+
+def _variables(given: list[str]) -> dict[str, Any]:
+    """``k=v`` words as a mapping; a value is read as YAML, so that numbers are numbers."""
+    from pipelines.spec.yaml_document import parse_document
+
+    found: dict[str, Any] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(
+                f"--var takes name=value, found {word!r}", hint="for example --var year=2026"
+            )
+        value = parse_document(text, f"--var {name}")
+        found[name] = text if value.findings else value.tree
+    return found
+
+
+def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{option} is one of {', '.join(allowed)}, found {value!r}")
+
+
+def _ods_folder(folder: Path | None, project_dir: Path | None) -> Path:
+    from pipelines.spec.loader import find_project_dir
+
+    return folder or (project_dir or find_project_dir(Path.cwd())) / "data" / "ods"
+
+
+def _tell(findings: Sequence[Any]) -> None:
+    for finding in findings:
+        _message(f"warning: {finding.text()}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def _message(text: str) -> None:
+    sys.stderr.write(text.rstrip("\n") + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What happens with results: logs, tables, notifications."""

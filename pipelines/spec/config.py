@@ -1,0 +1,118 @@
+"""The config: one entry for each environment that a flow can run in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr
+
+from pipelines.spec.flow import Datasource, IdentifierCase
+from pipelines.spec.steps import FileFormat, Options
+from pipelines.spec.templated import Spec, TemplatedBool
+
+
+class SparkSettings(Spec):
+    """The session."""
+
+    master: str | None = "local[*]"
+    """Spark master; null leaves it to spark-submit or the platform."""
+    conf: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Spark settings; they override the engine's own."""
+    packages: tuple[str, ...] = ()
+    """More jars by Maven coordinates, such as another JDBC driver."""
+
+
+class SecretSettings(Spec):
+    """Where `{{ secret('NAME') }}` looks, in this order."""
+
+    providers: Annotated[tuple[Literal["env", "dotenv", "files"], ...], Field(min_length=1)] = (
+        "env",
+        "dotenv",
+        "files",
+    )
+    """Environment variables, the `.env` file, a folder of files: which, in which order."""
+    dotenv: str = ".env"
+    """A file of NAME=value lines."""
+    directory: str = "/run/secrets"
+    """Folder with one file a secret, as Docker and Kubernetes mount them."""
+
+
+class MetadataSettings(Spec):
+    """The Delta tables that record runs."""
+
+    enabled: TemplatedBool = True
+    """Write them at the end of each run."""
+    path: str = "{{ base_path }}/_metadata"
+    """Folder of the tables, local or on any storage."""
+    storage_options: dict[str, str] = Field(default_factory=dict)
+    """Options of the object store, where the path is not local and the environment lacks them."""
+
+
+class LogSettings(Spec):
+    """Where the JSON logs go."""
+
+    path: str = "pipelines/logs"
+    """Folder on this machine."""
+    upload_to: str | None = None
+    """Folder on any storage that Spark reaches; each run's log is copied there."""
+
+
+class DatasourceOverride(Spec):
+    """What an environment says of a datasource; each key replaces the flow's."""
+
+    type: Literal["jdbc"] | FileFormat | None = None
+    """A database over JDBC, or the format of files at `path`."""
+    url: str | None = None
+    """JDBC address, without user and password."""
+    user: str | None = None
+    """Name to log in with."""
+    password: SecretStr | None = None
+    """Best given as `{{ secret('NAME') }}`."""
+    driver: str | None = None
+    """Class of the JDBC driver; known ones are found by the address."""
+    path: str | None = None
+    """Folder or file, for file types."""
+    options: Options | None = None
+    """Spark reader options, joined with the flow's; these win."""
+    identifier_case: IdentifierCase | None = None
+    """Casing of the column names that the step sees, whatever the engine stores."""
+
+    def over(self, base: dict[str, Any] | None) -> dict[str, Any]:
+        """The raw settings of a datasource, these over ``base``; options are joined."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        merged = {**(base or {}), **said}
+        merged["options"] = {**((base or {}).get("options") or {}), **(self.options or {})}
+        return merged
+
+
+class Environment(Spec):
+    """A place to run in."""
+
+    base_path: str
+    """Root of the lakehouse; relative to the project unless it has a scheme."""
+    spark: SparkSettings = SparkSettings()
+    """The Spark session."""
+    datasources: dict[str, DatasourceOverride] = Field(default_factory=dict)
+    """Keys that replace those of the flow's datasources, by their names."""
+    secrets: SecretSettings = SecretSettings()
+    """Where secrets are looked up."""
+    metadata: MetadataSettings = MetadataSettings()
+    """The Delta tables that record runs."""
+    logs: LogSettings = LogSettings()
+    """Where the JSON logs go."""
+    notifications: dict[str, SecretStr] = Field(default_factory=dict)
+    """Real Apprise addresses by the names that flows use; null or empty means nobody."""
+    vars: dict[str, Any] = Field(default_factory=dict)
+    """Values for templates, as `vars.name`; they win over the flow's."""
+
+
+class Config(Spec):
+    """The config file as a whole."""
+
+    default_environment: str
+    """The one that runs where none is named."""
+    environments: Annotated[dict[str, Environment], Field(min_length=1)]
+    """Places to run in, by name."""
+
+
+__all__ = ["Config", "Datasource", "DatasourceOverride", "Environment", "SparkSettings"]

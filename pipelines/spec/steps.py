@@ -1,0 +1,272 @@
+"""A step: what it reads, what it runs, where it writes, how it is checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipelines.spec.expectations import parse_expectation
+from pipelines.spec.policies import RetryPolicy
+from pipelines.spec.templated import Spec, Templated, TemplatedBool, is_template
+
+FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
+FileFormat = Literal["delta", "parquet", "csv", "json", "orc", "avro", "text"]
+WriteFormat = Literal["delta", "parquet", "csv", "json", "orc"]
+WriteMode = Literal[
+    "overwrite", "append", "ignore", "error", "replace_partitions", "merge", "scd1", "insert_new"
+]
+KEYED_MODES = frozenset({"merge", "scd1", "insert_new"})
+DELTA_MODES = frozenset({"merge", "scd1", "insert_new", "replace_partitions"})
+
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=128,
+        description="Letters, digits and underscores; it is also the name of a view in SQL.",
+    ),
+]
+Options = dict[str, str | int | float | bool]
+
+
+def is_sql_file(query: str) -> bool:
+    """Whether ``query`` names a file of the project rather than being SQL text itself."""
+    return query.strip().lower().endswith(".sql") and "\n" not in query.strip()
+
+
+def _wrong(code: str, message: str) -> PydanticCustomError:
+    # The message is a template of pydantic's: braces of ours must not be read as its fields.
+    return PydanticCustomError(code, "{text}", {"text": message})
+
+
+class Partition(Spec):
+    """How a table is read side by side: ranges of a number or date column."""
+
+    column: str
+    """Number, date or timestamp column of the source table."""
+    lower: str | int | float
+    """Lower end of the ranges; rows below it are read too."""
+    upper: str | int | float
+    """Upper end of the ranges; rows above it are read too."""
+    count: Annotated[int, Field(ge=1, le=1024), Templated]
+    """Number of ranges, each read over a connection of its own."""
+
+
+class Source(Spec):
+    """Where a step's rows come from."""
+
+    datasource: str | None = None
+    """Name of a datasource of the flow."""
+    table: str | None = None
+    """Table of the datasource, such as `edfi.Student`; for file types a path below its own."""
+    query_text: str | None = None
+    """SQL in the database's own dialect, run there."""
+    type: FileFormat | None = None
+    """Format of files at `path`; `delta` without a path reads upstream views only."""
+    path: str | None = None
+    """File or folder."""
+    query: str | None = None
+    """A `.sql` file of the project, or SQL text, over the raw source and all upstream views."""
+    partition: Partition | None = None
+    """Read the table in ranges, side by side."""
+    options: Options = Field(default_factory=dict)
+    """Spark reader options, passed on as they are."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Source:
+        if self.datasource is not None:
+            if self.path is not None or self.type is not None:
+                raise _wrong("source", "'datasource' does not go with 'type' or 'path'")
+            if self.table is not None and self.query_text is not None:
+                raise _wrong("source", "give 'table' or 'query_text', not both")
+            if self.table is None and self.query_text is None:
+                raise _wrong("source", "'datasource' needs 'table' or 'query_text'")
+        else:
+            for key in ("table", "query_text", "partition"):
+                if getattr(self, key) is not None:
+                    raise _wrong("source", f"'{key}' needs 'datasource'")
+            if self.type is None:
+                raise _wrong("source", "a source needs 'datasource' or 'type'")
+            if self.path is None and self.query is None:
+                raise _wrong("source", "a source of a type needs 'path', 'query' or both")
+            if self.path is None and self.type != "delta":
+                raise _wrong("source", f"type '{self.type}' needs 'path'")
+        if self.partition is not None and self.table is None:
+            raise _wrong("source", "'partition' needs 'table'")
+        return self
+
+    @property
+    def has_raw_input(self) -> bool:
+        """Whether the step reads something of its own, seen in SQL under the step's name."""
+        return self.datasource is not None or self.path is not None
+
+
+class PreView(Spec):
+    """A temp view that is there before the step's SQL runs."""
+
+    name: Name
+    format: FileFormat | None = None
+    """Format of the files at `path`."""
+    path: str | None = None
+    """File or folder."""
+    datasource: str | None = None
+    """Name of a datasource of the flow."""
+    table: str | None = None
+    """Table of the datasource."""
+    query_text: str | None = None
+    """SQL in the database's own dialect, run there."""
+    query: str | None = None
+    """A `.sql` file of the project, or SQL text, over upstream views and earlier pre_views."""
+    options: Options = Field(default_factory=dict)
+    """Spark reader options, passed on as they are."""
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> PreView:
+        kinds = [key for key in ("path", "datasource", "query") if getattr(self, key) is not None]
+        if len(kinds) != 1:
+            found = f"found {' and '.join(kinds)}" if kinds else "found none of them"
+            raise _wrong("pre_view", f"a view is made of one of path, datasource, query; {found}")
+        if self.path is not None and self.format is None:
+            raise _wrong("pre_view", "'path' needs 'format'")
+        if self.datasource is not None and (self.table is None) == (self.query_text is None):
+            raise _wrong("pre_view", "'datasource' needs 'table' or 'query_text', one of them")
+        return self
+
+
+class Destination(Spec):
+    """Where a step's rows go."""
+
+    format: WriteFormat = "delta"
+    """Table or file format."""
+    path: str | None = None
+    """Folder of the table, local or on any storage that Spark reaches."""
+    view: Name | None = None
+    """Instead of a path: keep the result as a temp view for the steps downstream."""
+    mode: WriteMode = "overwrite"
+    """How the rows meet those that are there."""
+    keys: tuple[str, ...] = ()
+    """Columns that tell rows apart, for merge, scd1 and insert_new."""
+    sequence_by: str | None = None
+    """Column by which the newest of several rows of a key is told, for merge and scd1."""
+    partition_by: tuple[str, ...] = ()
+    """Columns by which the files are laid in folders."""
+    cluster_by: tuple[str, ...] = ()
+    """Columns of Delta's liquid clustering."""
+    options: Options = Field(default_factory=dict)
+    """Spark writer options, passed on as they are."""
+    schema_policy: Literal["strict", "evolve", "overwrite"] = Field(
+        default="strict",
+        alias="schema",
+        description="A changed schema is an error, adds columns, or replaces the old one.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Destination:
+        if (self.path is None) == (self.view is None):
+            raise _wrong("destination", "give 'path' or 'view', one of them")
+        if self.view is not None:
+            extra = self.model_fields_set - {"view"}
+            if extra:
+                names = ", ".join("schema" if n == "schema_policy" else n for n in sorted(extra))
+                raise _wrong("destination", f"a view takes no {names}")
+        if self.mode in KEYED_MODES and not self.keys:
+            raise _wrong("destination", f"mode '{self.mode}' needs 'keys'")
+        if self.keys and self.mode not in KEYED_MODES:
+            raise _wrong("destination", f"'keys' means nothing to mode '{self.mode}'")
+        if self.sequence_by and self.mode not in ("merge", "scd1"):
+            raise _wrong("destination", f"'sequence_by' means nothing to mode '{self.mode}'")
+        if self.mode in DELTA_MODES and self.format != "delta":
+            raise _wrong("destination", f"mode '{self.mode}' needs format 'delta'")
+        if self.mode == "replace_partitions" and not self.partition_by:
+            raise _wrong("destination", "mode 'replace_partitions' needs 'partition_by'")
+        if self.cluster_by and (self.format != "delta" or self.partition_by):
+            raise _wrong("destination", "'cluster_by' needs format 'delta' and no 'partition_by'")
+        if self.schema_policy == "overwrite" and self.mode != "overwrite":
+            raise _wrong("destination", "schema 'overwrite' needs mode 'overwrite'")
+        if self.schema_policy != "strict" and self.format != "delta":
+            raise _wrong("destination", f"schema '{self.schema_policy}' needs format 'delta'")
+        return self
+
+
+class DqCheck(Spec):
+    """A data quality check: one SQL file, and what is asked of what it gives."""
+
+    file: str
+    """SQL file: one number, or the offending rows."""
+    expect: str | None = None
+    """What the number must be, such as `value >= 1`."""
+    severity: Literal["error", "warn"] | None = None
+    """`error` undoes the step's write and blocks what depends on it; `warn` only tells."""
+    warn_at: Annotated[float | None, Templated] = None
+    """Warn from this number, or count of offending rows, on."""
+    error_at: Annotated[float | None, Templated] = None
+    """Fail from this number, or count of offending rows, on."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Values for the file's template, as `params.name`."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DqCheck:
+        if self.expect is not None and not is_template(self.expect):
+            try:
+                parse_expectation(self.expect)
+            except ValueError as error:
+                raise _wrong("expectation", str(error)) from None
+        limits = (self.warn_at, self.error_at)
+        if self.expect is not None and limits != (None, None):
+            raise _wrong("expectation", "'expect' does not go with 'warn_at' or 'error_at'")
+        return self
+
+
+def _as_check(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+Check = Annotated[DqCheck, BeforeValidator(_as_check, json_schema_input_type=str | DqCheck)]
+
+
+class Step(Spec):
+    """One unit of work: it succeeds or fails as a whole."""
+
+    name: Name
+    description: str = ""
+    """What the table holds, for people."""
+    owner: str = ""
+    """Whom to ask."""
+    tags: tuple[str, ...] = ()
+    """Words to select by, as in `--select tag:pii`."""
+    depends_on: tuple[str, ...] = ()
+    """Steps, groups or stages that must have succeeded before."""
+    when: Annotated[bool, Templated] = True
+    """A template that gives true or false; on false the step is skipped."""
+    source: Source | None = None
+    """Where its rows come from, and its SQL; or give `script`."""
+    script: str | None = None
+    """A Python file with `ingest(spark, context)` that returns a DataFrame."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Values for the step's templates and script, as `params.name`."""
+    pre_views: tuple[PreView, ...] = ()
+    """Temp views that are there before its SQL runs."""
+    destination: Destination
+    """Where its rows go, and how."""
+    dq_checks: tuple[Check, ...] = ()
+    """Checks on what was written; a path, or a mapping with `file`."""
+    retry: RetryPolicy | None = None
+    """Overrides `default_retry` key by key."""
+    timeout_seconds: Annotated[float | None, Field(gt=0), Templated] = None
+    """After this time an attempt is cancelled and counts as failed."""
+    on_failure: Literal["fail", "continue"] = "fail"
+    """`continue`: what depends on the step goes on with its last good version."""
+    debug: TemplatedBool = False
+    """Put the explained plans into the log."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Step:
+        if (self.source is None) == (self.script is None):
+            raise _wrong("step", "a step has 'source' or 'script', one of them")
+        names = [view.name.lower() for view in self.pre_views]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise _wrong("duplicate-name", f"pre_views name {twice[0]!r} twice")
+        return self

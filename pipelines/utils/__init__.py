@@ -1,0 +1,1 @@
+"""Mechanism: each module does one thing to one outside system when told to."""

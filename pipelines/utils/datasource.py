@@ -1,0 +1,160 @@
+"""Datasources: connection settings in one place, as the options that Spark's reader takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from pipelines.spec.steps import Partition
+
+FETCH_ROWS = 10_000
+CONNECT_SECONDS = 15
+_ENGINE = re.compile(r"jdbc:([a-z0-9]+):")
+_HOST = re.compile(r"//(?:[^@/]*@)?([^/;?]+)")
+DRIVERS = {
+    "derby": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
+    "postgresql": "org.postgresql.Driver",
+    "sqlserver": "com.microsoft.sqlserver.jdbc.SQLServerDriver",
+}
+_ENGINE_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "postgresql": {
+        "connectTimeout": str(CONNECT_SECONDS),
+        "loginTimeout": str(CONNECT_SECONDS),
+        "tcpKeepAlive": "true",
+        "ApplicationName": "pipelines",
+    },
+    "sqlserver": {
+        "encrypt": "true",
+        "loginTimeout": str(CONNECT_SECONDS),
+        "applicationName": "pipelines",
+    },
+}
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A database over JDBC, or a folder of files.
+
+    Attributes:
+        name: what the flow calls it.
+        type: ``jdbc`` or one of Spark's file formats.
+        url: JDBC address, without user and password.
+        path: folder or file, for file types.
+        extra_options: Spark reader options; they win over what is set here.
+        identifier_case: casing of the columns that come out: ``preserve``, ``lower``, ``upper``.
+    """
+
+    name: str
+    type: str = "jdbc"
+    url: str | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    driver: str | None = None
+    path: str | None = None
+    extra_options: Mapping[str, Any] = field(default_factory=dict)
+    identifier_case: str = "preserve"
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> DataSource:
+        """The datasource that the flow and its environment describe; all values rendered."""
+        known = {key: value for key, value in settings.items() if key != "options"}
+        password = known.pop("password", None)
+        if isinstance(password, str):
+            password = SecretStr(password)
+        return cls(name, password=password, extra_options=settings.get("options") or {}, **known)
+
+    @property
+    def engine(self) -> str:
+        """``postgresql``, ``sqlserver``, ``derby`` and so on; empty for files."""
+        match = _ENGINE.match(self.url or "")
+        return match[1] if match else ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, without user, password or parameters: for messages."""
+        if self.type != "jdbc":
+            return self.path or ""
+        match = _HOST.search(self.url or "")
+        return match[1] if match else (self.url or "").split(";")[0]
+
+    def options(self) -> dict[str, str]:
+        """Spark's reader options, the password in clear: never log them.
+
+        Raises:
+            UsageError: the driver's class is neither given nor known.
+        """
+        given = {key: _text(value) for key, value in self.extra_options.items()}
+        if self.type != "jdbc":
+            return given
+        driver = self.driver or DRIVERS.get(self.engine)
+        if driver is None:
+            raise UsageError(
+                f"no driver is known for {self.engine or self.url!r}",
+                where=f"datasource {self.name}",
+                hint="set 'driver' to the class, and its jar under spark.packages",
+            )
+        options = {
+            "url": self.url or "",
+            "driver": driver,
+            "fetchsize": str(FETCH_ROWS),
+            **_ENGINE_OPTIONS.get(self.engine, {}),
+        }
+        if self.user is not None:
+            options["user"] = self.user
+        if self.password is not None:
+            options["password"] = self.password.get_secret_value()
+        return {**options, **given}
+
+    def read(
+        self,
+        spark: SparkSession,
+        table: str | None = None,
+        *,
+        query_text: str | None = None,
+        partition: Partition | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> DataFrame:
+        """The rows of a table, of a query run there, or of files; nothing is read yet.
+
+        Args:
+            spark: the session.
+            table: table, or for file types a path below the datasource's own.
+            query_text: SQL in the database's dialect, instead of a table.
+            partition: read the table in ranges, side by side.
+            options: more reader options, which win.
+        """
+        merged = {**self.options(), **{k: _text(v) for k, v in (options or {}).items()}}
+        reader = spark.read.format(self.type).options(**merged)
+        if self.type != "jdbc":
+            return self._recased(reader.load("/".join(p for p in (self.path, table) if p)))
+        if query_text is not None:
+            reader = reader.option("query", query_text)
+        else:
+            reader = reader.option("dbtable", table or "")
+        if partition is not None:
+            reader = reader.options(
+                partitionColumn=partition.column,
+                lowerBound=str(partition.lower),
+                upperBound=str(partition.upper),
+                numPartitions=str(partition.count),
+            )
+        return self._recased(reader.load())
+
+    def _recased(self, frame: DataFrame) -> DataFrame:
+        if self.identifier_case == "preserve":
+            return frame
+        change = str.lower if self.identifier_case == "lower" else str.upper
+        return frame.toDF(*(change(name) for name in frame.columns))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,224 @@
+"""SQL files and template text rendered with Jinja2: sandboxed, undefined names are errors.
+
+The sandbox keeps templates from reaching Python's internals and from growing without bound. It
+is no wall against hostile authors of SQL: whoever writes SQL holds Spark's rights anyway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from pipelines.errors import TemplateError, near_names
+
+ENGINE_TEMPLATES = Path(__file__).resolve().parent.parent / "sql_templates"
+PROJECT_TEMPLATES = Path("sql") / "templates"
+MAX_TEXT = 4 * 1024 * 1024
+MAX_REPEAT = 100_000
+MAX_EXPONENT = 64
+_UNDEFINED = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
+
+
+@dataclass(frozen=True)
+class RenderedSql:
+    """SQL as it runs.
+
+    Attributes:
+        text: the rendered statement.
+        file: file it came from, relative to the project; empty for SQL in the YAML.
+    """
+
+    text: str
+    file: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class SqlLoader:
+    """Renders the templates of one project.
+
+    Args:
+        project_dir: files outside of it, also through links and `..`, are refused.
+        template_dirs: where `{% import %}` and `{% include %}` look; by default the project's
+            `sql/templates/`, then the engine's own.
+    """
+
+    def __init__(self, project_dir: Path, template_dirs: Sequence[Path] | None = None) -> None:
+        self.project_dir = project_dir.resolve()
+        dirs = (
+            template_dirs
+            if template_dirs is not None
+            else (self.project_dir / PROJECT_TEMPLATES, ENGINE_TEMPLATES)
+        )
+        self._environment = _Environment(
+            undefined=jinja2.StrictUndefined,
+            loader=_ConfinedLoader([str(folder) for folder in dirs]),
+            autoescape=False,
+            keep_trailing_newline=True,
+            cache_size=2_000,
+        )
+        self._environment.filters["sql_literal"] = sql_literal
+        self._environment.filters["sql_identifier"] = sql_identifier
+        self._compile = lru_cache(maxsize=20_000)(self._environment.from_string)
+
+    def render_text(
+        self, text: str, names: Mapping[str, Any], *, file: str = "", line: int = 1
+    ) -> str:
+        """``text`` with its templates filled in from ``names``.
+
+        Args:
+            text: what to render.
+            names: what the templates may use.
+            file: where the text stands, for messages.
+            line: line of ``file`` that the text begins on.
+
+        Raises:
+            TemplateError: bad syntax, an undefined name, or a forbidden operation.
+        """
+        if "{{" not in text and "{%" not in text and "{#" not in text:
+            return text
+        try:
+            rendered = self._compile(text).render(names)
+        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError, LookupError,
+                RecursionError, AttributeError, OSError) as error:  # fmt: skip
+            raise _template_error(error, names, file, line) from None
+        if len(rendered) > MAX_TEXT:
+            raise TemplateError(
+                f"the rendered text is longer than {MAX_TEXT} characters", file=file, line=line
+            )
+        return rendered
+
+    def render_file(self, path: str, names: Mapping[str, Any]) -> RenderedSql:
+        """The SQL file at ``path``, relative to the project, rendered.
+
+        Raises:
+            TemplateError: the file cannot be read, or its template cannot be rendered.
+        """
+        return RenderedSql(self.render_text(self.read_file(path), names, file=path), path)
+
+    def read_file(self, path: str) -> str:
+        """The text of a file of the project.
+
+        Raises:
+            TemplateError: there is none, it is outside of the project, or it is not UTF-8.
+        """
+        file = (self.project_dir / path).resolve()
+        if not file.is_relative_to(self.project_dir):
+            raise TemplateError(
+                "the file is outside of the project",
+                file=path,
+                hint="paths are relative to the project and stay inside of it",
+            )
+        try:
+            if file.stat().st_size > MAX_TEXT:
+                raise TemplateError(f"the file is larger than {MAX_TEXT} bytes", file=path)
+            return file.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            siblings = [sibling.name for sibling in file.parent.glob("*")]
+            near = near_names(file.name, siblings)
+            raise TemplateError("the file does not exist", file=path, near=near) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise TemplateError(f"the file cannot be read: {error}", file=path) from None
+
+
+def sql_literal(value: Any) -> str:
+    """``value`` as a literal of Spark SQL, safely quoted."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def sql_identifier(value: str) -> str:
+    """``value`` as an identifier of Spark SQL, each dotted part in backticks."""
+    return ".".join(f"`{part.replace('`', '``')}`" for part in str(value).split("."))
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, with limits on repetition and with mappings read by key first."""
+
+    intercepted_binops = frozenset(["*", "**"])
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**" and (abs(left) > MAX_REPEAT or abs(right) > MAX_EXPONENT):
+            raise SecurityError("the power is too large")
+        for one, other in ((left, right), (right, left)):
+            repeats = isinstance(one, str | list | tuple) and isinstance(other, int)
+            if repeats and len(one) * other > MAX_REPEAT:
+                raise SecurityError("the repetition is too long")
+        return super().call_binop(context, operator, left, right)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+class _ConfinedLoader(jinja2.FileSystemLoader):
+    """Looks in its folders only; a link that leads out of them is refused."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        text, filename, uptodate = super().get_source(environment, template)
+        roots = [Path(folder).resolve() for folder in self.searchpath]
+        if not any(Path(filename).resolve().is_relative_to(root) for root in roots):
+            raise jinja2.TemplateNotFound(template, "the template is outside of its folder")
+        return text, filename, uptodate
+
+
+def _template_error(
+    error: Exception, names: Mapping[str, Any], file: str, line: int
+) -> TemplateError:
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        where = error.filename or file
+        return TemplateError(
+            f"template syntax: {error.message}",
+            file=where,
+            line=error.lineno + (line - 1 if where == file else 0),
+        )
+    if isinstance(error, jinja2.TemplateNotFound):
+        return TemplateError(f"template {error.name!r} does not exist", file=file, line=line)
+    message, hint = str(error) or type(error).__name__, ""
+    near: tuple[str, ...] = ()
+    if isinstance(error, jinja2.UndefinedError):
+        match = _UNDEFINED.search(message)
+        unknown = (match[1] or match[2]) if match else ""
+        near = near_names(unknown, _all_names(names))
+        if unknown in ("secret", "changes"):
+            hint = "secret() works in datasources and notifications only" * (unknown == "secret")
+        message = f"{message.replace('dict object', 'the value')}"
+        if not near and not hint:
+            hint = f"known names: {', '.join(sorted(names))}"
+    in_template = _line_of(error)
+    return TemplateError(message, file=file, line=line - 1 + in_template, hint=hint, near=near)
+
+
+def _line_of(error: Exception) -> int:
+    """Line within the template on which ``error`` arose; 1 if unknown."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == "<template>" and frame.lineno
+    ]
+    return lines[-1] if lines else 1
+
+
+def _all_names(names: Mapping[str, Any]) -> list[str]:
+    nested = [key for value in names.values() if isinstance(value, Mapping) for key in value]
+    return [*names, *(str(key) for key in nested)]

@@ -1,0 +1,147 @@
+"""A Delta table's log: versions, commits and their counts, read without a scan or a Spark job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipelines.results import WriteCounts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a Delta table.
+
+    Attributes:
+        version: the table's version that it made.
+        timestamp_ms: when, milliseconds since 1970 UTC.
+        operation: Delta's word, such as ``WRITE`` or ``MERGE``.
+        metrics: Delta's operation metrics.
+        user_metadata: what the writer said of itself; empty if it is not a JSON mapping.
+    """
+
+    version: int
+    timestamp_ms: int
+    operation: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    user_metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> WriteCounts:
+        """Rows that the commit touched, from Delta's own metrics."""
+
+        def number(name: str) -> int:
+            return int(self.metrics.get(name, 0) or 0)
+
+        if self.operation == "MERGE":
+            return WriteCounts(
+                number("numTargetRowsInserted"),
+                number("numTargetRowsUpdated"),
+                number("numTargetRowsDeleted"),
+            )
+        if self.operation == "UPDATE":
+            return WriteCounts(0, number("numUpdatedRows"), 0)
+        if self.operation == "DELETE":
+            return WriteCounts(0, 0, number("numDeletedRows"))
+        if "numOutputRows" not in self.metrics:
+            return WriteCounts()
+        return WriteCounts(
+            number("numOutputRows") - number("numCopiedRows"), 0, number("numDeletedRows")
+        )
+
+
+class DeltaLog:
+    """The log of the Delta table at ``path``; every look is at its newest state."""
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        self._spark, self.path = spark, path
+        self._jvm: Any = spark._jvm
+
+    def version(self) -> int | None:
+        """The newest version; None where there is no table."""
+        number = int(self._snapshot().version())
+        return number if number >= 0 else None
+
+    def schema(self) -> StructType:
+        """The columns of the newest version."""
+        from pyspark.sql.types import StructType
+
+        text = self._snapshot().schema().json()
+        return StructType.fromJson(json.loads(text))
+
+    def commit(self, version: int) -> Commit:
+        """The commit that made ``version``."""
+        log = self._log()
+        path = self._jvm.org.apache.hadoop.fs.Path
+        file = path(log.logPath(), f"{version:020d}.json")
+        lines = log.store().read(file, log.newDeltaHadoopConf())
+        for number in range(lines.size()):
+            action = json.loads(lines.apply(number))
+            if "commitInfo" in action:
+                return _commit(version, action["commitInfo"])
+        return Commit(version, 0, "UNKNOWN")
+
+    def commits_back(self, since_ms: int, most: int = 1_000) -> Iterator[Commit]:
+        """Commits from the newest back, until one is older than ``since_ms``."""
+        newest = self.version()
+        if newest is None:
+            return
+        for version in range(newest, max(-1, newest - most), -1):
+            if not self._has_commit(version):
+                return
+            commit = self.commit(version)
+            if commit.timestamp_ms < since_ms:
+                return
+            yield commit
+
+    def has_version(self, version: int) -> bool:
+        """Whether the table's log reaches ``version``."""
+        newest = self.version()
+        return newest is not None and newest >= version
+
+    def restore(self, version: int) -> None:
+        """Puts the table back to what it was at ``version``, by one commit more."""
+        table = "delta.`" + self.path.replace("`", "``") + "`"
+        self._spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(version)}").collect()
+
+    def remove(self) -> None:
+        """Deletes the table with all its files."""
+        path = self._jvm.org.apache.hadoop.fs.Path(self.path)
+        conf = self._spark._jsparkSession.sessionState().newHadoopConf()
+        path.getFileSystem(conf).delete(path, True)
+        self._deltalog_class().invalidateCache(self._spark._jsparkSession, path)
+
+    def _has_commit(self, version: int) -> bool:
+        log = self._log()
+        file = self._jvm.org.apache.hadoop.fs.Path(log.logPath(), f"{version:020d}.json")
+        return bool(file.getFileSystem(log.newDeltaHadoopConf()).exists(file))
+
+    def _deltalog_class(self) -> Any:
+        return self._jvm.org.apache.spark.sql.delta.DeltaLog
+
+    def _log(self) -> Any:
+        return self._deltalog_class().forTable(self._spark._jsparkSession, self.path)
+
+    def _snapshot(self) -> Any:
+        none = self._jvm.scala.Option.empty()
+        return self._log().update(False, none, none)
+
+
+def _commit(version: int, info: Mapping[str, Any]) -> Commit:
+    try:
+        said = json.loads(info.get("userMetadata") or "{}")
+    except ValueError:
+        said = {}
+    return Commit(
+        version=version,
+        timestamp_ms=int(info.get("inCommitTimestamp") or info.get("timestamp") or 0),
+        operation=str(info.get("operation", "UNKNOWN")),
+        metrics=info.get("operationMetrics") or {},
+        user_metadata=said if isinstance(said, dict) else {},
+    )

@@ -1,0 +1,130 @@
+"""What really went wrong, out of the exceptions that Spark, Delta and JDBC throw through py4j."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.errors import SqlError
+
+_MAX_CAUSES = 12
+_STACK = re.compile(r"\n\s*(?:at |\.\.\. \d+ more|Caused by: |JVM stacktrace)", re.MULTILINE)
+_DATA_STATES = ("22", "23", "21")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|(?<==)\([^)]*\)")
+_NOISE = re.compile(r"^\[[A-Z0-9_.]+\] |[ ;,]*\(?line \d+,? pos \d+\)?;?| ?SQLSTATE: \w{5}")
+_PREFIX = re.compile(r"^(?:[a-z][\w$]*\.)+[A-Z]\w*(?:Exception|Error)?: ")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One exception of a chain, outermost first.
+
+    Attributes:
+        class_name: full name of the Java class, or of the Python class.
+        message: its text, without the stack.
+        condition: Spark's or Delta's error condition; empty if it has none.
+        sql_state: SQLSTATE, five characters; empty if it has none.
+    """
+
+    class_name: str
+    message: str
+    condition: str = ""
+    sql_state: str = ""
+
+    @property
+    def short_name(self) -> str:
+        """The class without its package."""
+        return self.class_name.rsplit(".", 1)[-1]
+
+
+def causes(error: BaseException) -> tuple[Cause, ...]:
+    """The chain of exceptions behind ``error``, outermost first."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    found: list[Cause] = []
+    if java is None:
+        following: BaseException | None = error
+        while following is not None and len(found) < _MAX_CAUSES:
+            inner = getattr(following, "java_exception", None)
+            if inner is not None:
+                return (*found, *_java_causes(inner))
+            found.append(Cause(type(following).__name__, _first_part(str(following))))
+            following = following.__cause__ or following.__context__
+        return tuple(found)
+    return tuple(_java_causes(java))
+
+
+def as_sql_error(error: BaseException, where: str = "") -> SqlError:
+    """``error`` as one that tells the innermost helpful cause, with row values masked.
+
+    Errors about data (SQLSTATE classes 21, 22 and 23) quote the values of the rows; those
+    quotes are masked, since logs must hold no personal data.
+    """
+    chain = causes(error)
+    condition = next((cause.condition for cause in chain if cause.condition), "")
+    states = [cause.sql_state for cause in chain if cause.sql_state]
+    database = next((cause for cause in chain if _is_sql_exception(cause)), None)
+    best = database or _most_telling(chain)
+    state = (database.sql_state if database else "") or (states[0] if states else "")
+    message = _NOISE.sub("", _PREFIX.sub("", best.message)).strip() or best.short_name
+    if any(state[:2] in _DATA_STATES for state in states):
+        message = _QUOTED.sub("'…'", message)
+    return SqlError(
+        message,
+        condition=condition,
+        sql_state=state,
+        java_class=best.class_name,
+        where=where,
+    )
+
+
+def _is_sql_exception(cause: Cause) -> bool:
+    return cause.short_name.endswith("SQLException") or cause.class_name.startswith("java.sql.")
+
+
+def _most_telling(chain: tuple[Cause, ...]) -> Cause:
+    """The innermost cause with an error condition and a text of its own, else the innermost."""
+    with_condition = [
+        cause
+        for cause in chain
+        if cause.condition and "Cannot find main error class" not in cause.message
+    ]
+    if with_condition:
+        return with_condition[-1]
+    with_text = [cause for cause in chain if cause.message]
+    return with_text[-1] if with_text else chain[-1]
+
+
+def _java_causes(java: Any) -> list[Cause]:
+    found: list[Cause] = []
+    while java is not None and len(found) < _MAX_CAUSES:
+        name = str(java.getClass().getName())
+        found.append(
+            Cause(
+                name,
+                _first_part(str(java.getMessage() or "")),
+                _call(java, "getCondition") or _call(java, "getErrorClass"),
+                _call(java, "getSqlState") or _call(java, "getSQLState"),
+            )
+        )
+        java = java.getCause()
+    return found
+
+
+def _call(java: Any, method: str) -> str:
+    """The text that a method without arguments gives; empty where there is no such method."""
+    from py4j.protocol import Py4JError
+
+    try:
+        value = getattr(java, method)()
+    except Py4JError:
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+def _first_part(message: str) -> str:
+    """The message without the stack and the plan that follow it."""
+    cut = _STACK.search(message)
+    text = message[: cut.start()] if cut else message
+    text = text.split("\n== SQL", 1)[0].split("\n'Project", 1)[0].split(";\n", 1)[0]
+    return text.strip()

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Checks the project: ./run_tests.sh [--only-lint | --no-lint] [PYTEST ARGUMENTS]
+#
+# Without arguments: style, types, architecture, shell, YAML and SQL checks, then all tests. With arguments
+# for pytest only the tests run. Every check runs even if an earlier one fails; any failure makes it exit 1.
+set -euo pipefail
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
+
+lint=true
+tests=true
+case "${1:-}" in
+    --only-lint) tests=false && shift ;;
+    --no-lint) lint=false && shift ;;
+    "") ;;
+    *) lint=false ;;
+esac
+
+set_up_project dev
+export PATH="$VENV/bin:$PATH" SPARK_LOCAL_IP=127.0.0.1
+cd "$ROOT"
+
+failed=()
+check() {
+    local name="$1"
+    shift
+    printf '== %s\n' "$name"
+    "$@" || failed+=("$name")
+}
+
+if [[ "$lint" == true ]]; then
+    sql_folders=()
+    for folder in sql dq; do [[ ! -d "$folder" ]] || sql_folders+=("$folder"); done
+    check "ruff check" ruff check --quiet .
+    check "ruff format" ruff format --check --quiet .
+    check "mypy" mypy
+    check "lint-imports" lint-imports
+    check "shellcheck" shellcheck --external-sources ./*.sh scripts/*.sh .ci/run
+    check "yamllint" yamllint --strict .
+    ((${#sql_folders[@]} == 0)) || check "sqlfluff" sqlfluff lint --disable-progress-bar "${sql_folders[@]}"
+fi
+if [[ "$tests" == true ]]; then
+    check "pytest" pytest "$@"
+fi
+
+if ((${#failed[@]} > 0)); then
+    printf 'failed: %s\n' "$(printf '%s, ' "${failed[@]}" | sed 's/, $//')" >&2
+    exit 1
+fi
+printf 'all checks passed\n'

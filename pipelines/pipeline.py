@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import FlowError, UsageError, near_names
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
-from pipelines.execution.context import RunContext
-from pipelines.execution.files import FileStore, HadoopFiles, LocalFiles, is_local, local_path
-from pipelines.execution.jars import DEFAULT_PACKAGES, resolve_jars
+from pipelines.execution.files import (
+    FileStore,
+    HadoopFiles,
+    LocalFiles,
+    cache_folder,
+    is_local,
+    local_path,
+)
 from pipelines.execution.lock import RunLock
-from pipelines.execution.resume import decide_all, has_work, left_out
-from pipelines.execution.retry import describe_failure
+from pipelines.execution.resume import Decision, decide_all, has_work, left_out, unreached
 from pipelines.execution.run_info import describe_run, new_run_id
-from pipelines.execution.runner import DEFAULT_THREADS, Decision, run_plan, unreached
-from pipelines.execution.session import start_session
-from pipelines.execution.watch import Watch, listen_to_signals
 from pipelines.plan.checks import check_plan
-from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
+from pipelines.plan.compile import CompiledPlan, CompiledStep, absolute_path, compile_plan
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import (
@@ -41,17 +41,15 @@ from pipelines.results import (
     StepResult,
     utc_now,
 )
-from pipelines.sinks.metadata import MetadataSink
-from pipelines.sinks.notifications import NotificationSink
 from pipelines.sinks.run_log import RunLogSink, last_run, mark_interrupted
 from pipelines.spec.loader import find_flow_file, find_project_dir, load_environment, load_flow
-from pipelines.utils.metadata_logger import MetadataLogger
 from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.errors import Finding
+    from pipelines.execution.context import RunContext
     from pipelines.sinks.base import Sink
     from pipelines.spec.config import Environment
     from pipelines.spec.flow import Flow
@@ -76,11 +74,6 @@ def save_step_checkpoint(
     """Notes that the batch has done the step; returns the marker's file."""
     store = CheckpointStore(LocalFiles(), str(checkpoint_path))
     return local_path(store.save_marker(batch_id, step_id, marker))
-
-
-def cache_folder(project_dir: Path) -> Path:
-    """The project's cache, `.cache`, or what ``PIPELINE_CACHE_DIR`` says."""
-    return Path(os.environ.get("PIPELINE_CACHE_DIR") or project_dir / ".cache")
 
 
 def log_folder(project_dir: Path | None, config: Path | None, env: str | None) -> Path:
@@ -144,7 +137,7 @@ class Pipeline:
         info = describe_run(compiled, self._now())
         with RunLock(self._lock_file, _holder(info)), ExitStack() as stack:
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
-            sinks = self._all_sinks()
+            sinks = self._all_sinks(stack)
             for event in self._events(info, stack):
                 for sink in sinks:
                     self._attempt(partial(sink.handle, event))
@@ -323,6 +316,8 @@ class Pipeline:
                     steps[event.result.id] = event.result
                 yield event
         except Exception as error:
+            from pipelines.execution.retry import describe_failure
+
             broken = describe_failure(error, self.connections.redact)
         for step_id, step in self.compiled.steps.items():
             steps.setdefault(step_id, unreached(step, "the run ended before it"))
@@ -344,6 +339,9 @@ class Pipeline:
             for result in left_out(compiled, decisions, self._now()):
                 yield StepFinished(result, self._now())
             return
+        from pipelines.execution.runner import DEFAULT_THREADS, run_plan
+        from pipelines.execution.watch import Watch, listen_to_signals
+
         context = self._context(compiled, stack)
         watch = Watch(context.spark.sparkContext)
         stack.callback(watch.close)
@@ -358,6 +356,8 @@ class Pipeline:
 
     def _context(self, compiled: CompiledPlan, stack: ExitStack) -> RunContext:
         """What the steps share, with Spark started and the batch begun or taken up again."""
+        from pipelines.execution.context import RunContext
+
         spark = self._session(compiled, stack)
         checkpoint = compiled.checkpoint
         is_near = is_local(checkpoint.path) and is_local(compiled.base_path)
@@ -392,10 +392,15 @@ class Pipeline:
         """The given session, or one of the run's own, stopped with the run."""
         if self._spark is not None:
             return self._spark
+        from pipelines.execution.jars import DEFAULT_PACKAGES, jar_cache, resolve_jars
+        from pipelines.execution.session import start_session
+
         settings = self.environment.spark
         jars: Sequence[Path] = ()
         if settings.master is not None:
-            jars = resolve_jars(self.cache_folder / "jars", (*DEFAULT_PACKAGES, *settings.packages))
+            jars = resolve_jars(
+                jar_cache(self.flow.project_dir), (*DEFAULT_PACKAGES, *settings.packages)
+            )
         conf = {
             key: self.loader.render_text(str(value), compiled.names)
             if isinstance(value, str)
@@ -411,16 +416,33 @@ class Pipeline:
             debug=self.options.debug,
         )
         stack.callback(session.stop)
+        self._spark = session
+        stack.callback(setattr, self, "_spark", None)
         return session
 
-    def _all_sinks(self) -> list[Sink]:
+    def _all_sinks(self, stack: ExitStack) -> list[Sink]:
         """The caller's sinks first, so that what people see does not wait for what is kept."""
+        from pipelines.sinks.metadata import MetadataSink
+        from pipelines.sinks.notifications import NotificationSink
+        from pipelines.utils.metadata_logger import MetadataLogger
+
         compiled, redact = self.compiled, self.connections.redact
-        sinks = [*self._sinks, RunLogSink(self.log_folder, redact=redact)]
+        folder = self.environment.logs.upload_to
+
+        def upload(name: str, text: str) -> None:
+            path = absolute_path(
+                self.loader.render_text(folder or "", compiled.names), self.flow.project_dir
+            )
+            near = is_local(path)
+            files = LocalFiles() if near else HadoopFiles(self._session(compiled, stack))
+            files.write(f"{path}/{name}", text)
+
+        copy_to = upload if folder else None
+        sinks = [*self._sinks, RunLogSink(self.log_folder, redact=redact, copy_to=copy_to)]
         metadata = self.environment.metadata
         if metadata.enabled:
             path = self.loader.render_text(metadata.path, compiled.names)
-            sinks.append(MetadataSink(MetadataLogger(path, metadata.storage_options)))
+            sinks.append(MetadataSink(MetadataLogger(path, metadata.storage_options), redact))
         sinks.append(NotificationSink(compiled.notifications, self.connections.address))
         return sinks
 

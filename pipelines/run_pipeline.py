@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,6 +17,8 @@ from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
 if TYPE_CHECKING:
     from pipelines.pipeline import Pipeline
 
+# Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _LISTS = ("--select", "-s", "--exclude", "--var")
 
 app = typer.Typer(
@@ -192,6 +195,7 @@ def graph(
         formats=[part.strip() for part in output.split(",") if part.strip()],
         out_dir=out,
         name=pipeline.flow.path.stem,
+        datasource_types={n: d.type for n, d in pipeline.flow.pipeline.datasources.items()},
     ):
         _print(str(file))
 
@@ -207,12 +211,14 @@ def history(
 ) -> None:
     """List the runs, newest first, from their logs; no JVM."""
     from pipelines import console
+    from pipelines.pipeline import log_folder
     from pipelines.sinks.run_log import read_runs
 
     _one_of("--format", output, ("text", "json"))
-    pipeline = _pipeline(flow or "main_flow", env=env, config=config, project_dir=project_dir)
-    wanted = pipeline.flow.pipeline.name if flow else None
-    runs = read_runs(pipeline.log_folder, wanted, limit=limit)
+    wanted = None
+    if flow is not None:
+        wanted = _pipeline(flow, project_dir=project_dir).flow.pipeline.name
+    runs = read_runs(log_folder(project_dir, config, env), wanted, limit=limit)
     if output == "json":
         _print(json.dumps(runs, indent=1, ensure_ascii=False))
     else:
@@ -229,11 +235,11 @@ def show(
 ) -> None:
     """Show one run from its log; no JVM."""
     from pipelines import console
+    from pipelines.pipeline import log_folder
     from pipelines.sinks.run_log import read_run
 
     _one_of("--format", output, ("text", "json"))
-    pipeline = _pipeline("main_flow", env=env, config=config, project_dir=project_dir)
-    log = read_run(pipeline.log_folder, run_id)
+    log = read_run(log_folder(project_dir, config, env), run_id)
     if output == "json":
         _print(json.dumps(log, indent=1, ensure_ascii=False))
     else:
@@ -271,9 +277,9 @@ def doctor(
             pipeline.cache_folder,
             (*DEFAULT_PACKAGES, *pipeline.environment.spark.packages),
             compiled.datasources,
-            pipeline.datasource,
+            pipeline.connections.datasource,
             sorted(compiled.secrets),
-            pipeline.has_secret,
+            pipeline.connections.has_secret,
         )
     )
     _print(console.doctor_text(rows))

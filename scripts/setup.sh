@@ -5,7 +5,7 @@
 #
 # Read from the environment, all optional:
 #   PIPELINE_PYTHON      the Python to make .venv with
-#   PIPELINE_CACHE_DIR   where Spark's jars are kept, instead of .cache/jars; relative to the project
+#   PIPELINE_CACHE_DIR   where Spark's jars and files are kept, instead of .cache; relative to the project
 #   JAVA_HOME            the Java to use
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
@@ -211,5 +211,5 @@ _install_hint() {
 
 # A glance; the engine itself looks closer at every start.
 _jars_are_ready() {
-    compgen -G "${PIPELINE_CACHE_DIR:-.cache/jars}/*/manifest.json" >/dev/null
+    compgen -G "${PIPELINE_CACHE_DIR:-.cache}/jars/*/manifest.json" >/dev/null
 }

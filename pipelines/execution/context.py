@@ -12,7 +12,7 @@ from pipelines.utils.datasource import DataSource
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
+    from pipelines.execution.checkpoints import BatchRecord, CheckpointStore
     from pipelines.execution.files import FileStore
     from pipelines.plan.compile import CompiledPlan, CompiledStep
     from pipelines.utils.sql_loader import SqlLoader
@@ -117,15 +117,6 @@ class RunContext:
                 if self.checkpoints is not None:
                     self.checkpoints.save_batch(self._batch)
             return version
-
-    def destination_exists(self, step: CompiledStep, marker: Marker | None) -> bool:
-        """Whether what ``marker`` says was written is still there."""
-        destination = step.settings.destination
-        path = destination.path or ""
-        version = marker.version_after if marker else None
-        if destination.format == "delta" and version is not None:
-            path = f"{path}/_delta_log"
-        return self.files.exists(path)
 
     def stamp(self, step: CompiledStep) -> dict[str, str]:
         """What each commit of a step says of its writer."""

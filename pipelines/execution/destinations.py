@@ -40,8 +40,9 @@ class Target(Protocol):
     changed: bool
 
     def find_own_write(self) -> bool:
-        """Whether this batch's step has written already, as it is now; what it wrote as it was
-        before an edit is undone first.
+        """Whether this batch's step, as it is now, has written already.
+
+        What it wrote as it was before an edit is undone.
         """
 
     def write(self, product: Product) -> None:

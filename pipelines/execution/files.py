@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -125,3 +126,8 @@ class HadoopFiles:
     def _at(self, path: str) -> tuple[Any, Any]:
         place = self._jvm.org.apache.hadoop.fs.Path(path)
         return place, place.getFileSystem(self._conf)
+
+
+def cache_folder(project: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The project's cache, ``PIPELINE_CACHE_DIR`` relative to ``project``, or `.cache`."""
+    return (project / (environ.get("PIPELINE_CACHE_DIR") or ".cache")).absolute()

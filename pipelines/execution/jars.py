@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 from pipelines.errors import JarResolutionError
+from pipelines.execution.files import cache_folder
 
 _SPARK_VERSION = version("pyspark")
 _SCALA_VERSION = "2.13"
@@ -59,8 +60,8 @@ _IVY_UNREACHABLE = re.compile(
 
 
 def jar_cache(project: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder of the jars: ``PIPELINE_CACHE_DIR``, relative to ``project``, or its own."""
-    return (project / (environ.get("PIPELINE_CACHE_DIR") or ".cache/jars")).absolute()
+    """The folder of the jars, `jars` in the project's cache folder."""
+    return cache_folder(project, environ) / "jars"
 
 
 def cached_jars(cache: Path, packages: Sequence[str] = DEFAULT_PACKAGES) -> tuple[Path, ...] | None:

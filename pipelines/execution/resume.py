@@ -1,22 +1,65 @@
-"""What a batch has done already, known before anything runs."""
+"""What a batch has done already: which steps a run leaves out, and why; no Spark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines.execution.runner import Decision, decide
+from pipelines.execution.files import LocalFiles, is_local
+from pipelines.plan.plan import Action
+from pipelines.results import DestinationState, Status, StepResult
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipelines.execution.checkpoints import Marker
+    from pipelines.execution.files import FileStore
     from pipelines.plan.compile import CompiledPlan, CompiledStep
+
+
+@dataclass(frozen=True)
+class Decision:
+    """That a step does not run, and why."""
+
+    status: Status
+    reason: str
+    marker: Marker | None = None
+
+
+def decide(
+    step: CompiledStep,
+    marker: Marker | None,
+    fresh_upstream: frozenset[str],
+    *,
+    destination_exists: Callable[[], bool],
+) -> Decision | None:
+    """Whether ``step`` is left out; None where it runs.
+
+    Args:
+        step: the step.
+        marker: what this batch noted when the step was done.
+        fresh_upstream: ids of upstream steps that this run has run.
+        destination_exists: asked only where everything else says that the step is done.
+    """
+    if step.planned.action is Action.SKIP:
+        return Decision(Status.SKIPPED, step.planned.reason)
+    if not step.settings.when:
+        return Decision(Status.SKIPPED, "its 'when' is false")
+    if marker is None or step.settings.destination.view:
+        return None
+    if marker.fingerprint != step.fingerprint:
+        return None
+    if fresh_upstream & set(marker.upstream_versions) or not destination_exists():
+        return None
+    return Decision(Status.CHECKPOINTED, f"done by run {marker.run_id}", marker)
 
 
 def decide_all(
     compiled: CompiledPlan,
     marker: Callable[[str], Marker | None],
-    destination_exists: Callable[[CompiledStep, Marker | None], bool],
+    files: FileStore,
 ) -> Mapping[str, Decision | None]:
     """For every step whether it is left out, as far as can be told beforehand; None where it runs.
 
@@ -27,7 +70,7 @@ def decide_all(
     for step_id in compiled.plan.graph.order:
         step = compiled.steps[step_id]
         found = marker(step_id)
-        exists = partial(destination_exists, step, found)
+        exists = partial(destination_exists, step, found, files)
         decision = decide(step, found, frozenset(fresh), destination_exists=exists)
         decisions[step_id] = decision
         is_view = step.settings.destination.view is not None
@@ -36,9 +79,56 @@ def decide_all(
     return decisions
 
 
+def left_out(
+    compiled: CompiledPlan, decisions: Mapping[str, Decision | None], at: datetime
+) -> Iterator[StepResult]:
+    """The results of a run that has nothing to do."""
+    idle = Decision(Status.SKIPPED, "nothing reads its view")
+    for step_id, decision in decisions.items():
+        yield left_out_result(compiled.steps[step_id], decision or idle, at)
+
+
 def has_work(compiled: CompiledPlan, decisions: Mapping[str, Decision | None]) -> bool:
     """Whether any step has to write."""
     return any(
         decision is None and not compiled.steps[step_id].settings.destination.view
         for step_id, decision in decisions.items()
+    )
+
+
+def destination_exists(step: CompiledStep, marker: Marker | None, files: FileStore) -> bool:
+    """Whether what ``marker`` says was written is still there, as far as ``files`` reaches."""
+    destination = step.settings.destination
+    path = destination.path or ""
+    if isinstance(files, LocalFiles) and not is_local(path):
+        return True
+    is_table = destination.format == "delta" and marker is not None
+    return files.exists(f"{path}/_delta_log" if is_table else path)
+
+
+def unreached(step: CompiledStep, reason: str, status: Status = Status.BLOCKED) -> StepResult:
+    """The result of a step that did not run."""
+    node = step.node
+    return StepResult(
+        id=step.id,
+        stage=node.stage.name,
+        group=node.group.name,
+        name=node.step.name,
+        status=status,
+        sql_sha256=step.sql.sha256 if step.sql else "",
+        fingerprint=step.fingerprint,
+        reason=reason,
+    )
+
+
+def left_out_result(step: CompiledStep, decision: Decision, at: datetime) -> StepResult:
+    """The result of a step that ``decision`` leaves out."""
+    result = replace(unreached(step, decision.reason, decision.status), finished_at=at)
+    if decision.marker is None:
+        return result
+    destination, version = step.settings.destination, decision.marker.version_after
+    return replace(
+        result,
+        upstream_versions=decision.marker.upstream_versions,
+        destination=DestinationState(destination.format, destination.path or "", version, version),
     )

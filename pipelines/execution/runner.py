@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError, StepCancelledError
 from pipelines.execution.attempt import Outcome, abandon, run_attempt
 from pipelines.execution.checkpoints import Marker
 from pipelines.execution.context import Output, RunContext
+from pipelines.execution.resume import (
+    Decision,
+    decide,
+    destination_exists,
+    left_out_result,
+    unreached,
+)
 from pipelines.execution.retry import call_with_retry, describe_failure
 from pipelines.plan.plan import Action
 from pipelines.results import (
     Attempt,
     AttemptFailed,
-    DestinationState,
     ErrorInfo,
     Event,
     Status,
@@ -36,43 +42,6 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
 
 DEFAULT_THREADS = 4
-
-
-@dataclass(frozen=True)
-class Decision:
-    """That a step does not run, and why."""
-
-    status: Status
-    reason: str
-    marker: Marker | None = None
-
-
-def decide(
-    step: CompiledStep,
-    marker: Marker | None,
-    fresh_upstream: frozenset[str],
-    *,
-    destination_exists: Callable[[], bool],
-) -> Decision | None:
-    """Whether ``step`` is left out; None where it runs.
-
-    Args:
-        step: the step.
-        marker: what this batch noted when the step was done.
-        fresh_upstream: ids of upstream steps that this run has run.
-        destination_exists: asked only where everything else says that the step is done.
-    """
-    if step.planned.action is Action.SKIP:
-        return Decision(Status.SKIPPED, step.planned.reason)
-    if not step.settings.when:
-        return Decision(Status.SKIPPED, "its 'when' is false")
-    if marker is None or step.settings.destination.view:
-        return None
-    if marker.fingerprint != step.fingerprint:
-        return None
-    if fresh_upstream & set(marker.upstream_versions) or not destination_exists():
-        return None
-    return Decision(Status.CHECKPOINTED, f"done by run {marker.run_id}", marker)
 
 
 def run_plan(
@@ -147,17 +116,7 @@ class _Run:
             self.running += 1
             pool.submit(self._work, step)
             return
-        result = self._result(step, decision.status, reason=decision.reason)
-        if decision.marker is not None:
-            destination = step.settings.destination
-            version = decision.marker.version_after
-            result = replace(
-                result,
-                upstream_versions=decision.marker.upstream_versions,
-                destination=DestinationState(
-                    destination.format, destination.path or "", version, version
-                ),
-            )
+        result = left_out_result(step, decision, self.now())
         yield StepFinished(result, self.now())
         self._done(result)
 
@@ -177,10 +136,8 @@ class _Run:
         if context.checkpoints is not None and context.is_resumed:
             marker = context.checkpoints.marker(context.compiled.batch_id, step.id)
         fresh = frozenset(step_id for step_id, output in context.outputs.items() if output.is_fresh)
-        decision = decide(
-            step, marker, fresh,
-            destination_exists=lambda: context.destination_exists(step, marker),
-        )  # fmt: skip
+        exists = partial(destination_exists, step, marker, context.files)
+        decision = decide(step, marker, fresh, destination_exists=exists)
         if decision is not None and decision.marker is not None:
             destination = step.settings.destination
             context.outputs[step.id] = Output(
@@ -208,7 +165,7 @@ class _Run:
             result = self._run_step(step)
         except BaseException as error:  # the run must not wait for ever for this step's end
             info = describe_failure(error, self.context.redact)
-            result = self._result(step, Status.FAILED, error=info)
+            result = replace(unreached(step, "", Status.FAILED), finished_at=self.now(), error=info)
         self.happened.put(StepFinished(result, self.now()))
 
     def _run_step(self, step: CompiledStep) -> StepResult:
@@ -248,7 +205,9 @@ class _Run:
             elif isinstance(error, DataQualityError):
                 status = Status.DQ_FAILED
             return replace(
-                self._result(step, status, error=self._abandoned(step, info)),
+                unreached(step, "", status),
+                error=self._abandoned(step, info),
+                finished_at=self.now(),
                 started_at=started,
                 attempts=tuple(attempts),
             )
@@ -279,7 +238,8 @@ class _Run:
         if outcome.failed is not None:
             status = Status.DQ_FAILED
         result = replace(
-            self._result(step, status, error=attempts[-1].error),
+            unreached(step, "", status),
+            error=attempts[-1].error,
             started_at=started,
             attempts=attempts,
             counts=outcome.counts,
@@ -312,35 +272,3 @@ class _Run:
             upstream_versions=dict(result.upstream_versions),
         )
         context.checkpoints.save_marker(context.compiled.batch_id, step.id, marker)
-
-
-def unreached(
-    step: CompiledStep, reason: str, status: Status = Status.BLOCKED
-) -> StepResult:
-    """The result of a step that did not run."""
-    node = step.node
-    return StepResult(
-        id=step.id,
-        stage=node.stage.name,
-        group=node.group.name,
-        name=node.step.name,
-        status=status,
-        sql_sha256=step.sql.sha256 if step.sql else "",
-        fingerprint=step.fingerprint,
-        reason=reason,
-    )
-
-
-def left_out_result(step: CompiledStep, decision: Decision, at: datetime) -> StepResult:
-    """The result of a step that ``decision`` leaves out."""
-    result = replace(unreached(step, decision.reason, decision.status), finished_at=at)
-    if decision.marker is None:
-        return result
-    destination, version = step.settings.destination, decision.marker.version_after
-    return replace(
-        result,
-        upstream_versions=decision.marker.upstream_versions,
-        destination=DestinationState(
-            destination.format, destination.path or "", version, version
-        ),
-    )

@@ -33,9 +33,11 @@ _CODE_VALUES: Mapping[str, str] = {
 }
 _LANGUAGES = dict(
     pair.split(":")
-    for pair in "ara:Arabic chi:Chinese eng:English fre:French ger:German hin:Hindi hmn:Hmong "
-    "jpn:Japanese kor:Korean pol:Polish por:Portuguese rus:Russian som:Somali spa:Spanish "
-    "tgl:Tagalog ukr:Ukrainian urd:Urdu vie:Vietnamese".split()
+    for pair in str.split(
+        "ara:Arabic chi:Chinese eng:English fre:French ger:German hin:Hindi hmn:Hmong "
+        "jpn:Japanese kor:Korean pol:Polish por:Portuguese rus:Russian som:Somali spa:Spanish "
+        "tgl:Tagalog ukr:Ukrainian urd:Urdu vie:Vietnamese"
+    )
 )
 
 GRADES: Final = tuple(_CODE_VALUES["GradeLevel"].split("|")[:13])
@@ -73,6 +75,12 @@ def descriptor_rows() -> Iterator[tuple[int, str, str, str, str, str, str]]:
     for (kind, value), number in _IDS.items():
         namespace = f"uri://ed-fi.org/{kind}Descriptor"
         words = _LANGUAGES[value] if kind == "Language" else value
-        yield number, namespace, value, words, words, f"edfi.{kind}Descriptor", (
-            f"{namespace}#{value}"
+        yield (
+            number,
+            namespace,
+            value,
+            words,
+            words,
+            f"edfi.{kind}Descriptor",
+            (f"{namespace}#{value}"),
         )

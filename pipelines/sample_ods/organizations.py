@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pipelines.sample_ods import names
 from pipelines.sample_ods.descriptors import GRADES, descriptor_id, descriptor_rows
-from pipelines.sample_ods.stamps import FIRST_DAY, Stamp, Stamper, between, pick, random_uuid
+from pipelines.sample_ods.stamps import FIRST_DAY, Stamp, Stamper, between, pick
 
 DISTRICT_ID: Final = 155901
 SERVICE_CENTER_ID: Final = 155950
@@ -26,6 +26,9 @@ _GRADES_OF_LEVEL: Mapping[str, range] = {
     "High": range(9, 13),
 }
 _NOISE_SHARE = 0.02
+_CHARTER_SHARE = 0.1
+_WEB_SITE_SHARE = 0.9
+_WEB_SITE = "http://www.pvisd.example.com/"
 _TX = descriptor_id("StateAbbreviation", "TX")
 
 Row = tuple[Any, ...]
@@ -77,7 +80,8 @@ def school_rows(school: School) -> Iterator[tuple[str, Row]]:
         "edfi.EducationOrganization",
         (
             *(school.school_id, school.name, school.status_id, school.short_name),
-            *(school.web_site, "edfi.School", *_root(school.stamp)),
+            *(school.web_site, "edfi.School"),
+            *root(school.stamp),
         ),
     )
     for kind, street in (("Physical", school.street), ("Mailing", f"P.O. Box {school.school_id}")):
@@ -108,24 +112,20 @@ def fixed_rows(seed: int) -> Iterator[tuple[str, Row]]:
     rng = Random(f"{seed}:fixed")
     stamper = Stamper(CREATED, _FIRST_VERSION)
     for words in descriptor_rows():
-        yield "edfi.Descriptor", (*words, *_root(stamper.new(rng)))
+        yield "edfi.Descriptor", (*words, *root(stamper.new(rng)))
     active = descriptor_id("OperationalStatus", "Active")
-    for number, name, short, web, kind in (
-        (SERVICE_CENTER_ID, "Region 98 Education Service Center", None, None, "ServiceCenter"),
-        (DISTRICT_ID, "Pecan Valley ISD", "PVISD", "http://www.pvisd.example.com/", "Agency"),
+    for number, name, short_name, web_site, kind in (
+        (SERVICE_CENTER_ID, "Region 98 Service Center", None, None, "EducationServiceCenter"),
+        (DISTRICT_ID, "Pecan Valley ISD", "PVISD", _WEB_SITE, "LocalEducationAgency"),
     ):
-        discriminator = {
-            "ServiceCenter": "edfi.EducationServiceCenter",
-            "Agency": "edfi.LocalEducationAgency",
-        }[kind]
-        stamp = _root(stamper.new(rng))
-        words_of_one = (number, name, active, short, web, discriminator)
-        yield "edfi.EducationOrganization", (*words_of_one, *stamp)
+        words_of_one = (number, name, active, short_name, web_site, f"edfi.{kind}")
+        yield "edfi.EducationOrganization", (*words_of_one, *root(stamper.new(rng)))
     independent = descriptor_id("LocalEducationAgencyCategory", "Independent")
     yield "edfi.LocalEducationAgency", (DISTRICT_ID, SERVICE_CENTER_ID, independent)
 
 
-def _root(stamp: Stamp) -> tuple[datetime, datetime, str, int]:
+def root(stamp: Stamp) -> tuple[datetime, datetime, str, int]:
+    """CreateDate, LastModifiedDate, Id and ChangeVersion, in the order of the tables."""
     return stamp.created, stamp.modified, stamp.id, stamp.version
 
 
@@ -140,22 +140,23 @@ def _make_school(rng: Random, number: int, stamper: Stamper) -> School:
     name = f"{place} {feature} {level} School"
     short_name = f"{place[0]}{feature[0]}{level[0]}S"
     city, postal_code = pick(rng, names.CITIES)
-    is_charter, has_web, is_noisy = rng.random() < 0.1, rng.random() < 0.9, rng.random()  # noqa: PLR2004
+    is_charter = rng.random() < _CHARTER_SHARE
+    has_web_site = rng.random() < _WEB_SITE_SHARE
+    is_noisy = rng.random() < _NOISE_SHARE
     return School(
         school_id=_FIRST_SCHOOL_ID + number,
         level=level,
-        name=f"{name.upper()} " if is_noisy < _NOISE_SHARE else name,
+        name=f"{name.upper()} " if is_noisy else name,
         short_name=short_name,
-        web_site=f"http://www.pvisd.example.com/{number + 1}/" if has_web else None,
+        web_site=f"{_WEB_SITE}{number + 1}/" if has_web_site else None,
         status_id=descriptor_id("OperationalStatus", "Active"),
         type_id=descriptor_id("SchoolType", "Regular"),
         charter_id=descriptor_id(
             "CharterStatus", "Open Enrollment" if is_charter else "Not a Charter School"
         ),
-        street=f"{between(rng, 1, 9999)} {pick(rng, names.PLACES)} "
-        f"{pick(rng, names.STREET_KINDS)}",
+        street=f"{between(rng, 1, 9999)} {pick(rng, names.PLACES)} {pick(rng, names.STREET_KINDS)}",
         city=city,
         postal_code=postal_code,
         address_created=stamper.moment,
-        stamp=Stamp(random_uuid(rng), stamper.moment, stamper.moment, stamper.version()),
+        stamp=stamper.new(rng),
     )

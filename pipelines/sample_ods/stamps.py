@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from random import Random
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from random import Random
 
 FIRST_DAY: Final = date(2026, 8, 31)
 """The day on which the sample ODS is made; each day of changes is one day later."""

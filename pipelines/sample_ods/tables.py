@@ -103,7 +103,9 @@ def _table(name: str, columns: str, key: str, unique: str = "") -> Table:
     parts = (column.partition(":") for column in columns.split())
     return Table(
         name=name,
-        columns=tuple(Column(left, right.rstrip("!"), right[-1] == "!") for left, _, right in parts),
+        columns=tuple(
+            Column(left, right.rstrip("!"), right[-1] == "!") for left, _, right in parts
+        ),
         key=tuple(key.split()),
         unique=tuple(unique.split()),
     )
@@ -129,7 +131,8 @@ _ALL = (
         "edfi.Descriptor",
         """DescriptorId:int! Namespace:text(255)! CodeValue:text(50)! ShortDescription:text(75)!
         Description:text(1024) PriorDescriptorId:int EffectiveBeginDate:date
-        EffectiveEndDate:date Discriminator:text(128) Uri:text(306)""" + _ROOT,
+        EffectiveEndDate:date Discriminator:text(128) Uri:text(306)"""
+        + _ROOT,
         "DescriptorId",
         "Namespace CodeValue",
     ),
@@ -137,7 +140,8 @@ _ALL = (
         "edfi.EducationOrganization",
         """EducationOrganizationId:bigint! NameOfInstitution:text(75)!
         OperationalStatusDescriptorId:int ShortNameOfInstitution:text(75) WebSite:text(255)
-        Discriminator:text(128)""" + _ROOT,
+        Discriminator:text(128)"""
+        + _ROOT,
         "EducationOrganizationId",
     ),
     _table(
@@ -179,7 +183,8 @@ _ALL = (
         FirstName:text(75)! GenerationCodeSuffix:text(10) LastSurname:text(75)! MaidenName:text(75)
         MiddleName:text(75) MultipleBirthStatus:bool PersonalTitlePrefix:text(30)
         PersonId:text(32) PreferredFirstName:text(75) PreferredLastSurname:text(75)
-        SourceSystemDescriptorId:int StudentUniqueId:text(32)! Discriminator:text(128)""" + _ROOT,
+        SourceSystemDescriptorId:int StudentUniqueId:text(32)! Discriminator:text(128)"""
+        + _ROOT,
         "StudentUSI",
         "StudentUniqueId",
     ),
@@ -216,7 +221,8 @@ _ALL = (
         f"edfi.{_SEOA}ElectronicMail",
         _SEOA_KEY_COLUMNS
         + """ElectronicMailAddress:text(128)! ElectronicMailTypeDescriptorId:int!
-        DoNotPublishIndicator:bool PrimaryEmailAddressIndicator:bool""" + _CHILD,
+        DoNotPublishIndicator:bool PrimaryEmailAddressIndicator:bool"""
+        + _CHILD,
         f"{_SEOA_KEY} ElectronicMailAddress ElectronicMailTypeDescriptorId",
     ),
     _table(
@@ -230,7 +236,8 @@ _ALL = (
         NextYearGradeLevelDescriptorId:int NextYearSchoolId:bigint PrimarySchool:bool
         RepeatGradeIndicator:bool ResidencyStatusDescriptorId:int SchoolChoice:bool
         SchoolChoiceBasisDescriptorId:int SchoolChoiceTransfer:bool SchoolYear:smallint
-        TermCompletionIndicator:bool Discriminator:text(128)""" + _ROOT,
+        TermCompletionIndicator:bool Discriminator:text(128)"""
+        + _ROOT,
         "EntryDate SchoolId StudentUSI",
     ),
     _tracked("Descriptor", "DescriptorId:int Namespace:text(255) CodeValue:text(50)"),

@@ -90,15 +90,15 @@ class Environment(Spec):
 
     base_path: str
     """Root of the lakehouse; relative to the project unless it has a scheme."""
-    spark: SparkSettings = SparkSettings()
+    spark: SparkSettings = Field(default_factory=SparkSettings)
     """The Spark session."""
     datasources: dict[str, DatasourceOverride] = Field(default_factory=dict)
     """Keys that replace those of the flow's datasources, by their names."""
-    secrets: SecretSettings = SecretSettings()
+    secrets: SecretSettings = Field(default_factory=SecretSettings)
     """Where secrets are looked up."""
-    metadata: MetadataSettings = MetadataSettings()
+    metadata: MetadataSettings = Field(default_factory=MetadataSettings)
     """The Delta tables that record runs."""
-    logs: LogSettings = LogSettings()
+    logs: LogSettings = Field(default_factory=LogSettings)
     """Where the JSON logs go."""
     notifications: dict[str, SecretStr] = Field(default_factory=dict)
     """Real Apprise addresses by the names that flows use; null or empty means nobody."""

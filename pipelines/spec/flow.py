@@ -99,13 +99,13 @@ class PipelineSpec(Spec):
     """Words for people and catalogues."""
     batch_id: str | None = None
     """Names the batch; the same batch twice resumes. Without it a UTC timestamp."""
-    default_retry: RetryPolicy = RetryPolicy()
+    default_retry: RetryPolicy = Field(default_factory=RetryPolicy)
     """How failed steps are tried again; a step overrides it key by key."""
     default_timeout_seconds: Annotated[float | None, Field(gt=0), Templated] = None
     """Time limit of one attempt of a step that sets none of its own."""
-    notifications: Notifications = Notifications()
+    notifications: Notifications = Field(default_factory=Notifications)
     """Whom to tell when a run ends."""
-    checkpoint: CheckpointPolicy = CheckpointPolicy()
+    checkpoint: CheckpointPolicy = Field(default_factory=CheckpointPolicy)
     """Where a run leaves word of the steps that are done."""
     vars: dict[str, Any] = Field(default_factory=dict)
     """Values for templates, as `vars.name`; the environment and `--var` override them."""

@@ -46,6 +46,8 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        # Built when first used: else each model would be built again inside each that holds it.
+        defer_build=True,
         populate_by_name=True,
         protected_namespaces=(),
     )

@@ -232,4 +232,4 @@ def test_proxy_options_when_environment_names_a_proxy_then_java_gets_it() -> Non
 
 def test_jar_cache_when_variable_is_set_then_it_wins(tmp_path: Path) -> None:
     assert jars.jar_cache(tmp_path, {}) == tmp_path / ".cache" / "jars"
-    assert jars.jar_cache(tmp_path, {"PIPELINE_CACHE_DIR": "/elsewhere"}) == Path("/elsewhere")
+    assert jars.jar_cache(tmp_path, {"PIPELINE_CACHE_DIR": "/elsewhere"}) == Path("/elsewhere/jars")

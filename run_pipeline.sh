@@ -41,7 +41,7 @@ environment="${environment:-local}"
 printf 'pipeline: %s\nflow file: %s\nenvironment: %s\n' "$flow" "$flow_file" "$environment" >&2
 
 set_up_project
-if [[ "$environment" == local && "$starts_work" == true ]]; then
+if [[ "$environment" == local && "$starts_work" == true && ! -d "$ROOT/data/ods" ]]; then
     (cd "$ROOT" && "$VENV/bin/pipeline" ods create --if-missing) >&2
 fi
 exec "$VENV/bin/pipeline" run "$flow_file" "$@"

@@ -48,7 +48,7 @@ def difference(
         new: the same afterwards; empty for a deleted one.
         stamper: for the tracked changes.
     """
-    before, after = _byidentity(old), _byidentity(new)
+    before, after = _by_identity(old), _by_identity(new)
     old_unique_id, new_unique_id = _unique_id(before), _unique_id(after)
     for identity, row in before.items():
         table = identity[0]
@@ -79,12 +79,11 @@ def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=place))
 
 
-def _byidentity(rows: Iterable[tuple[str, Row]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+def _by_identity(rows: Iterable[tuple[str, Row]]) -> dict[tuple[Any, ...], dict[str, Any]]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, row in rows:
         named = dict(zip(COLUMNS[name], row, strict=True))
-        table = TABLES[name]
-        columns = ("Id",) if name in _ROOTS else table.key
+        columns = ("Id",) if name in _ROOTS else TABLES[name].key
         identity = (name, *(named[column] for column in columns))
         found[identity] = named
     return found

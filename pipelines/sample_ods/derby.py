@@ -10,18 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pipelines.sample_ods import ij
-from pipelines.sample_ods.derby_sql import change_statements, import_statement, literal
 from pipelines.sample_ods.csv_files import csv_path, write_csv_files
+from pipelines.sample_ods.derby_sql import change_statements, import_statement, literal
 from pipelines.sample_ods.errors import SampleOdsError
 from pipelines.sample_ods.generator import GENERATOR_VERSION, Ods, generate
 from pipelines.sample_ods.generator import apply_changes as next_day
 from pipelines.sample_ods.stamps import FIRST_DAY
 from pipelines.sample_ods.tables import TABLES, ddl
-
-if TYPE_CHECKING:
 
 # One row for the making of the ODS and one for each day of changes: enough to make them again.
 _STATE_DDL: Final = (
@@ -206,7 +204,8 @@ def _fill(folder: Path, csv_folder: Path, ods: Ods) -> None:
     with ij.connect(f"{jdbc_url(folder)};create=true", java_options=_NO_FLUSH) as session:
         session.execute("making the tables", [*ddl("derby"), *_STATE_DDL])
         for table in counts:
-            session.execute(f"loading {table}", [import_statement(table, csv_path(csv_folder, table))])
+            load = import_statement(table, csv_path(csv_folder, table))
+            session.execute(f"loading {table}", [load])
         insert = f"INSERT INTO sample.OdsState VALUES ({', '.join(map(literal, state))})"
         session.execute("noting the state", [insert])
         session.commit()

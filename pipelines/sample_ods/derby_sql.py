@@ -37,11 +37,8 @@ def change_statements(changes: Sequence[Change]) -> Iterator[str]:
         for change in group:
             where = " AND ".join(f"{name} = {literal(value)}" for name, value in change.key.items())
             new = ", ".join(f"{name} = {literal(value)}" for name, value in change.values.items())
-            yield (
-                f"UPDATE {table} SET {new} WHERE {where}"
-                if new
-                else (f"DELETE FROM {table} WHERE {where}")
-            )
+            change_row = f"UPDATE {table} SET {new}" if new else f"DELETE FROM {table}"
+            yield f"{change_row} WHERE {where}"
 
 
 def literal(value: Any) -> str:

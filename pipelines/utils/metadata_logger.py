@@ -191,12 +191,15 @@ def _arrow_table(
         if raw is None:
             return None
         if kind == "timestamp":
-            return datetime.fromisoformat(str(raw).replace("Z", "+00:00"))
+            moment = datetime.fromisoformat(str(raw).replace("Z", "+00:00"))
+            return round(moment.timestamp() * 1_000_000)
         return redact(str(raw)) if kind == "string" else raw
 
     fields = [Field(name, types[kind], nullable=True) for name, kind in columns]
-    arrays = [
-        Array([value(row.get(name), kind) for row in rows], type=types[kind])
-        for name, kind in columns
-    ]
+    arrays = []
+    for name, kind in columns:
+        stored = types["long"] if kind == "timestamp" else types[kind]
+        arrays.append(
+            Array([value(row.get(name), kind) for row in rows], type=stored).cast(types[kind])
+        )
     return Table.from_arrays(arrays, schema=Schema(fields))

@@ -26,6 +26,7 @@ from pipelines.execution.files import (
 from pipelines.execution.lock import RunLock
 from pipelines.execution.resume import Decision, decide_all, has_work, left_out, unreached
 from pipelines.execution.run_info import describe_run, new_run_id
+from pipelines.execution.signals import Signals
 from pipelines.plan.checks import check_plan
 from pipelines.plan.compile import CompiledPlan, CompiledStep, absolute_path, compile_plan
 from pipelines.plan.plan import RunRequest, build_plan
@@ -46,10 +47,9 @@ from pipelines.spec.loader import find_flow_file, find_project_dir, load_environ
 from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from pipelines.errors import Finding
     from pipelines.execution.context import RunContext
+    from pipelines.execution.session import SparkSession
     from pipelines.sinks.base import Sink
     from pipelines.spec.config import Environment
     from pipelines.spec.flow import Flow
@@ -308,8 +308,8 @@ class Pipeline:
         """The events of the whole run, its start and its end; no step's failure raises here."""
         yield RunStarted(info, info.started_at)
         steps: dict[str, StepResult] = {}
-        signals: list[int] = []
         broken: ErrorInfo | None = None
+        signals = stack.enter_context(Signals())
         try:
             for event in self._step_events(stack, signals):
                 if isinstance(event, StepFinished):
@@ -326,12 +326,12 @@ class Pipeline:
             info,
             steps.values(),
             finished_at=end,
-            signal_number=signals[0] if signals else None,
+            signal_number=signals.received,
             error=broken,
         )
         yield RunFinished(result, end)
 
-    def _step_events(self, stack: ExitStack, signals: list[int]) -> Iterator[Event]:
+    def _step_events(self, stack: ExitStack, signals: Signals) -> Iterator[Event]:
         """The steps' events; no Spark is started where the batch has nothing left to do."""
         compiled = self.compiled
         decisions = self.decisions()
@@ -340,19 +340,24 @@ class Pipeline:
                 yield StepFinished(result, self._now())
             return
         from pipelines.execution.runner import DEFAULT_THREADS, run_plan
-        from pipelines.execution.watch import Watch, listen_to_signals
+        from pipelines.execution.watch import Watch
 
+        signals.is_starting = True
         context = self._context(compiled, stack)
+        signals.is_starting = False
+        signals.listen()
         watch = Watch(context.spark.sparkContext)
         stack.callback(watch.close)
-        with listen_to_signals(watch, signals):
-            yield from run_plan(
-                context,
-                watch,
-                threads=self.options.threads or DEFAULT_THREADS,
-                fail_fast=self.options.fail_fast,
-                now=self._now,
-            )
+        signals.stop = watch.stop
+        if signals.received is not None:
+            watch.stop()
+        yield from run_plan(
+            context,
+            watch,
+            threads=self.options.threads or DEFAULT_THREADS,
+            fail_fast=self.options.fail_fast,
+            now=self._now,
+        )
 
     def _context(self, compiled: CompiledPlan, stack: ExitStack) -> RunContext:
         """What the steps share, with Spark started and the batch begun or taken up again."""

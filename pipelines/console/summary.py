@@ -213,7 +213,7 @@ def check_text(check: Tree) -> str:
         parts.append(f"value {number_text(check['value'])}")
     if check.get("expectation"):
         parts.append(f"expected {check['expectation']}")
-    said = [check.get("message"), check.get("description")]
+    said = [check.get("message") if not parts else "", check.get("description")]
     if check.get("owner"):
         said.append(f"owner {check['owner']}")
     told = "; ".join(one_line(text) for text in said if text)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import SparkSession as SparkSession  # noqa: PLC0414 - for rooms that must not import Spark
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -84,6 +84,8 @@ def start_session(
     try:
         with _stderr_to(None if debug else folder / "spark-stderr.log") as kept:
             spark: SparkSession = builder.getOrCreate()
+    except PipelineError:
+        raise  # a signal's
     except Exception as error:
         tail = kept.read_text(errors="replace").strip()[-1_500:] if kept and kept.exists() else ""
         raise PipelineError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 import uuid
@@ -128,27 +126,3 @@ class Watch:
     def _cancel(self, group: str) -> None:
         java: Any = self._spark_context._jsc.sc()
         java.cancelJobGroupAndFutureJobs(group)
-
-
-@contextmanager
-def listen_to_signals(watch: Watch, received: list[int]) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run; a second one ends the process at once.
-
-    Only the main thread can be asked to listen; on another one nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: object) -> None:
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        threading.Thread(target=watch.stop, name="stop", daemon=True).start()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

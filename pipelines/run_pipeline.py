@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+_HELP = {"help_option_names": ["-h", "--help"]}
 _LISTS = ("--select", "-s", "--exclude", "--var")
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings=_HELP,
 )
 ods = typer.Typer(help="The embedded sample ODS: a real database in a folder, no server.")
 app.add_typer(ods, name="ods")
@@ -76,6 +78,7 @@ def run(
     """Run a flow."""
     from pipelines import console
 
+    _one_of("--log-format", log_format, ("auto", "rich", "text", "json"))
     pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                          run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                          full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +50,11 @@ TINY_DATA_CONF = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs the session: by the fixture, or by running a project's flow."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        names = set(getattr(item, "fixturenames", ()))
+        is_unit = (ROOT / "tests/unit") in item.path.parents
+        if "spark" in names or ("project" in names and not is_unit):
             item.add_marker(pytest.mark.spark)
 
 
@@ -196,8 +198,3 @@ def project(
         return made
 
     return make
-
-
-@pytest.fixture
-def run_date() -> date:
-    return date(2026, 11, 23)

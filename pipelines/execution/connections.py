@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipelines.plan.compile import absolute_path
 from pipelines.secret_store.redaction import Redactor
 from pipelines.secret_store.resolver import SecretResolver
 from pipelines.utils.datasource import DataSource
@@ -59,7 +60,10 @@ class Connections:
 
     def datasource(self, name: str) -> DataSource:
         """A datasource, ready to be read."""
-        source = DataSource.from_settings(name, self._filled(self._compiled().datasources[name]))
+        settings = self._filled(self._compiled().datasources[name])
+        if settings.get("path"):
+            settings["path"] = absolute_path(settings["path"], self._project_dir)
+        source = DataSource.from_settings(name, settings)
         if source.password is not None:
             self._redactor.add(source.password.get_secret_value())
         return source

@@ -208,8 +208,9 @@ class _DeltaTarget:
         write_mode = {"append": "append", "insert_new": "append"}.get(mode, "overwrite")
         if mode == "replace_partitions" and exists and not refresh:
             write_mode = "replace_partitions"
+        write_mode = "overwrite" if refresh else write_mode
         how = WriteOptions(
-            mode="overwrite" if refresh else write_mode,
+            mode=write_mode,
             schema_policy=policy if exists else "strict",
             partition_by=destination.partition_by,
             cluster_by=() if exists and write_mode != "overwrite" else destination.cluster_by,
@@ -281,7 +282,8 @@ class _DeltaTarget:
         for name in kept:
             self._session.conf.unset(name)
         empty = self._session.createDataFrame([], columns)
-        how = WriteOptions("overwrite", "overwrite", self._destination.partition_by)
+        layout = (self._destination.partition_by, self._destination.cluster_by)
+        how = WriteOptions("overwrite", "overwrite", *layout)
         write_delta(empty, self._path, how)
         for name, value in kept.items():
             self._conf(name, str(value))

@@ -56,11 +56,11 @@ def examine(
     yield _java()
     for package in ("pyspark", "delta-spark"):
         yield _package(package)
-    jars = cached_jars(cache, tuple(packages))
+    jars = cached_jars(cache / "jars", tuple(packages))
     if jars is None:
         yield Diagnosis("jars", "warn", "not in the cache", "the first run fetches them")
     else:
-        yield Diagnosis("jars", "ok", f"{len(jars)} in {cache}")
+        yield Diagnosis("jars", "ok", f"{len(jars)} in {cache / 'jars'}")
     if shutil.which("dot"):
         yield Diagnosis("Graphviz", "ok", shutil.which("dot") or "")
     else:

@@ -59,7 +59,7 @@ def _script(session: SparkSession, step: CompiledStep, context: RunContext) -> P
 
     path = step.settings.script or ""
     try:
-        ingest = _load_ingest(context.compiled.plan.flow.project_dir / path, step.id)
+        ingest = _load_ingest(context.compiled.plan.flow.project_dir, path, step.id)
         frame = ingest(session, context.script_context(step))
     except PipelineError:
         raise
@@ -74,12 +74,12 @@ def _script(session: SparkSession, step: CompiledStep, context: RunContext) -> P
     return Product(frame)
 
 
-def _load_ingest(file: Path, step_id: str) -> Callable[..., Any]:
+def _load_ingest(project_dir: Path, path: str, step_id: str) -> Callable[..., Any]:
     """The script's function, loaded by path under a name of its own."""
     name = f"_pipeline_script_{step_id.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, project_dir / path)
     if spec is None or spec.loader is None:
-        raise ScriptError("not a Python file", where=str(file))
+        raise ScriptError("not a Python file", where=path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -87,7 +87,7 @@ def _load_ingest(file: Path, step_id: str) -> Callable[..., Any]:
     if not callable(ingest):
         raise ScriptError(
             "the script has no function ingest(spark, context)",
-            where=str(file),
+            where=path,
             hint="define it at the top level; it returns a DataFrame",
         )
     return ingest  # type: ignore[no-any-return]
@@ -96,6 +96,8 @@ def _load_ingest(file: Path, step_id: str) -> Callable[..., Any]:
 def _place(error: BaseException, path: str) -> str:
     """``path:line`` of the script's own innermost line that ``error`` came through."""
     line, trace = 0, error.__traceback__
+    if isinstance(error, SyntaxError) and str(error.filename).endswith(path):
+        line = error.lineno or 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename.endswith(path):
             line = trace.tb_lineno

@@ -34,7 +34,15 @@ _PASSING_STATES = {
     "55P03": "lock not available",
     "HYT": "time-out",
 }
-_LASTING_STATES = {"28": "login refused", "42": "syntax or access rule", "3D": "no such database"}
+_LASTING_STATES = {
+    "21": "cardinality",
+    "22": "data",
+    "23": "constraint",
+    "28": "login refused",
+    "3D": "no such database",
+    "42": "syntax or access rule",
+    "P0001": "raised by the statement",
+}
 _PASSING_CONDITIONS = ("DELTA_CONCURRENT_", "CONCURRENT_", "DELTA_PROTOCOL_CHANGED")
 _PASSING_CLASSES = {
     "ConcurrentAppendException": "another writer's commit",
@@ -101,7 +109,8 @@ def judge_failure(error: BaseException) -> Verdict:
 
 def _judge_cause(cause: Cause) -> Verdict | None:
     """What one exception of a chain tells; None where it tells nothing."""
-    state = cause.sql_state
+    # Spark gives 58030 to every failure inside of a task that writes.
+    state = "" if cause.condition == "TASK_WRITE_FAILED" else cause.sql_state
     for length in (5, 3, 2):
         if state[:length] in _PASSING_STATES:
             return Verdict(True, f"SQLSTATE {state}: {_PASSING_STATES[state[:length]]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -112,6 +113,8 @@ class _Run:
             return
         step = self.context.compiled.steps[node]
         decision = self._decision(step, cause)
+        if decision is not None and decision.status is Status.BLOCKED:
+            self.broken[node] = cause
         if decision is None:
             self.running += 1
             pool.submit(self._work, step)
@@ -154,7 +157,7 @@ class _Run:
         if not result.status.is_ok:
             is_own_failure = result.status in (Status.FAILED, Status.DQ_FAILED)
             if not (is_own_failure and settings.on_failure == "continue"):
-                self.broken[result.id] = result.id
+                self.broken.setdefault(result.id, result.id)
             if is_own_failure and self.fail_fast:
                 self.watch.stop()
         self.sorter.done(result.id)
@@ -164,7 +167,9 @@ class _Run:
         try:
             result = self._run_step(step)
         except BaseException as error:  # the run must not wait for ever for this step's end
-            info = describe_failure(error, self.context.redact)
+            info = ErrorInfo(type(error).__name__, "the step broke, and so did telling of it")
+            with suppress(Exception):
+                info = describe_failure(error, self.context.redact)
             result = replace(unreached(step, "", Status.FAILED), finished_at=self.now(), error=info)
         self.happened.put(StepFinished(result, self.now()))
 

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,8 @@ class Watch:
                         watched.why = watched.why or "timeout"
                 due = [watched.group for watched in self._watched.values() if watched.why]
             for group in due:
-                self._cancel(group)
+                with suppress(Exception):  # the next look tries again; no JVM, nothing to cancel
+                    self._cancel(group)
 
     def _cancel(self, group: str) -> None:
         java: Any = self._spark_context._jsc.sc()

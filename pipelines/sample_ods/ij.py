@@ -114,6 +114,8 @@ class Ij:
         for line in stdout:
             if match := _ERROR.match(line):
                 errors.append(match[1].strip())
+                if match[1].startswith("IJ ERROR"):
+                    return errors, True  # no connection: the mark will not come
             elif line.strip() == _MARK:
                 return errors, True
         return errors, False

@@ -60,7 +60,11 @@ class NotificationSink:
         problems: dict[str, str] = {}
         sent: dict[str, tuple[threading.Thread, list[str]]] = {}
         for name in dict.fromkeys(self._names(result)):
-            address = self._address(name)
+            try:
+                address = self._address(name)
+            except PipelineError as error:
+                problems[name] = error.message
+                continue
             if address:
                 sent[name] = self._start(address, title, body)
         for name, (thread, said) in sent.items():

@@ -105,17 +105,19 @@ class MetadataLogger:
         path = f"{self._path}/{table}"
         data = _arrow_table(columns, rows, redact)
         for attempt in range(1, _ATTEMPTS + 1):
+            table_now: DeltaTable | str
             try:
-                existing = DeltaTable(path, storage_options=self._options)
-                if existing.transaction_version(run_id) is not None:
+                # What is written rests on the state that was looked at: a commit meanwhile shows.
+                table_now = DeltaTable(path, storage_options=self._options)
+                if table_now.transaction_version(run_id) is not None:
                     return
             except TableNotFoundError:
-                pass
+                table_now = path
             if not rows:
                 return
             try:
                 write_deltalake(
-                    path,
+                    table_now,
                     data,
                     mode="append",
                     schema_mode="merge",

@@ -10,8 +10,9 @@ from pipelines.errors import SqlError
 
 _MAX_CAUSES = 12
 _STACK = re.compile(r"\n\s*(?:at |\.\.\. \d+ more|Caused by: |JVM stacktrace)", re.MULTILINE)
+_LOST_MESSAGE = "Cannot find main error class"
 _DATA_STATES = ("22", "23", "21")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|(?<==)\([^)]*\)")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|(?<==)\([^)]*\)|(?<= : ).+")
 _NOISE = re.compile(r"^\[[A-Z0-9_.]+\] |[ ;,]*\(?line \d+,? pos \d+\)?;?| ?SQLSTATE: \w{5}")
 _PREFIX = re.compile(r"^(?:[a-z][\w$]*\.)+[A-Z]\w*(?:Exception|Error)?: ")
 
@@ -51,7 +52,10 @@ def causes(error: BaseException) -> tuple[Cause, ...]:
             found.append(Cause(type(following).__name__, _first_part(str(following))))
             following = following.__cause__ or following.__context__
         return tuple(found)
-    return tuple(_java_causes(java))
+    chain = tuple(_java_causes(java))
+    if _LOST_MESSAGE in chain[0].message and error.__context__ is not None:
+        return causes(error.__context__)  # PySpark broke while it put Delta's error into words
+    return chain
 
 
 def as_sql_error(error: BaseException, where: str = "") -> SqlError:
@@ -85,9 +89,7 @@ def _is_sql_exception(cause: Cause) -> bool:
 def _most_telling(chain: tuple[Cause, ...]) -> Cause:
     """The innermost cause with an error condition and a text of its own, else the innermost."""
     with_condition = [
-        cause
-        for cause in chain
-        if cause.condition and "Cannot find main error class" not in cause.message
+        cause for cause in chain if cause.condition and _LOST_MESSAGE not in cause.message
     ]
     if with_condition:
         return with_condition[-1]
@@ -96,19 +98,26 @@ def _most_telling(chain: tuple[Cause, ...]) -> Cause:
 
 
 def _java_causes(java: Any) -> list[Cause]:
+    """The chain of a Java exception; where the JVM has ended meanwhile, that stands for it."""
+    from py4j.protocol import Py4JError
+
     found: list[Cause] = []
-    while java is not None and len(found) < _MAX_CAUSES:
-        name = str(java.getClass().getName())
-        found.append(
-            Cause(
-                name,
-                _first_part(str(java.getMessage() or "")),
-                _call(java, "getCondition") or _call(java, "getErrorClass"),
-                _call(java, "getSqlState") or _call(java, "getSQLState"),
-            )
-        )
-        java = java.getCause()
+    try:
+        while java is not None and len(found) < _MAX_CAUSES:
+            found.append(_java_cause(java))
+            java = java.getCause()
+    except (Py4JError, OSError):
+        found.append(Cause("JvmEnded", "Spark's JVM has ended"))
     return found
+
+
+def _java_cause(java: Any) -> Cause:
+    return Cause(
+        str(java.getClass().getName()),
+        _first_part(str(java.getMessage() or "")),
+        _call(java, "getCondition") or _call(java, "getErrorClass"),
+        _call(java, "getSqlState") or _call(java, "getSQLState"),
+    )
 
 
 def _call(java: Any, method: str) -> str:

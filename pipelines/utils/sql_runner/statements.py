@@ -50,7 +50,7 @@ def parse(spark: SparkSession, sql: str, *, file: str = "") -> StatementKind:
         plan = _parser(spark).parsePlan(sql)
     except Exception as error:
         raise _with_position(as_sql_error(error), str(error), file) from None
-    return _kind(plan)
+    return _kind(plan, _command_class(spark))
 
 
 def run_query(spark: SparkSession, sql: str, *, file: str = "") -> DataFrame:
@@ -87,13 +87,19 @@ def _parser(spark: SparkSession) -> Any:
     return spark._jsparkSession.sessionState().sqlParser()
 
 
-def _kind(plan: Any) -> StatementKind:
+def _command_class(spark: SparkSession) -> Any:
+    """Java's class of the plans that are commands, `alter`, `use` and `show` among them."""
+    jvm: Any = spark._jvm
+    return jvm.java.lang.Class.forName("org.apache.spark.sql.catalyst.plans.logical.Command")
+
+
+def _kind(plan: Any, command: Any) -> StatementKind:
     name = str(plan.nodeName())
     if name == "UnresolvedWith":
-        return _kind(plan.child())
+        return _kind(plan.child(), command)
     if name in _KINDS:
         return _KINDS[name]
-    is_command = any(
+    is_command = command.isInstance(plan) or any(
         part in str(plan.getClass().getName())
         for part in ("Command", "Create", "Drop", "Alter", "Statement", "Truncate", "Replace")
     )

@@ -22,6 +22,7 @@ class WriteOptions:
     Attributes:
         mode: ``overwrite``, ``append`` or ``replace_partitions``.
         schema_policy: ``strict``, ``evolve`` or ``overwrite``.
+        cluster_by: for a table that this write makes or replaces as a whole.
         options: Spark writer options, passed on as they are.
     """
 
@@ -34,6 +35,9 @@ class WriteOptions:
 
 def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
     """Writes ``frame`` to the Delta table at ``path`` in one commit."""
+    if how.cluster_by:
+        _replace_clustered(frame, path, how.cluster_by)
+        return
     writer = frame.write.format("delta")
     writer = writer.mode("append" if how.mode == "append" else "overwrite")
     if how.mode == "replace_partitions":
@@ -44,11 +48,20 @@ def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
         writer = writer.option("mergeSchema", "true")
     if how.partition_by:
         writer = writer.partitionBy(*how.partition_by)
-    if how.cluster_by:
-        writer = writer.clusterBy(*how.cluster_by)
     for name, value in how.options.items():
         writer = writer.option(name, _option_text(value))
     writer.save(path)
+
+
+def _replace_clustered(frame: DataFrame, path: str, columns: tuple[str, ...]) -> None:
+    """By SQL: Delta drops the DataFrame writer's `clusterBy` on a path without a word."""
+    view = "__clustered_rows"
+    frame.createOrReplaceTempView(view)
+    table, *names = ("`" + name.replace("`", "``") + "`" for name in (path, *columns))
+    frame.sparkSession.sql(
+        f"create or replace table delta.{table} using delta "
+        f"cluster by ({', '.join(names)}) as select * from {view}"
+    )
 
 
 def check_schema(

@@ -7,13 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sample_ods.changes import Change
 from pipelines.sample_ods.csv_files import write_csv_files
 from pipelines.sample_ods.descriptors import descriptor_id
 from pipelines.sample_ods.generator import Ods, apply_changes, generate
@@ -21,9 +20,12 @@ from pipelines.sample_ods.rows import COLUMNS, SEOA
 from pipelines.sample_ods.stamps import FIRST_DAY
 from pipelines.sample_ods.tables import TABLES
 
+if TYPE_CHECKING:
+    from pipelines.sample_ods.changes import Change
+
 Tables = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
 ENROLLMENT = "edfi.StudentSchoolAssociation"
-CSV_OF_FIFTY_STUDENTS = "to be filled"
+CSV_OF_FIFTY_STUDENTS = "dd48605950bb6184011dbe51efd6512964a8c6b64b8ac51782c5b1810c56d679"
 
 
 def load(rows: Iterable[tuple[str, tuple[Any, ...]]]) -> Tables:
@@ -373,3 +375,14 @@ def test_apply_changes_when_everyone_is_gone_then_someone_comes() -> None:
         ods = made
 
     assert ods.next_usi > 2
+
+
+def test_apply_changes_when_ordered_then_parents_come_first_and_go_last() -> None:
+    place = {name: number for number, name in enumerate(TABLES)}
+    for _, changes, _ in days(generate(500, 9), 100, 3):
+        kinds = [change.kind for change in changes]
+        assert kinds == sorted(kinds, key=("delete", "update", "insert").index)
+        deleted = [place[change.table] for change in changes if change.kind == "delete"]
+        inserted = [place[change.table] for change in changes if change.kind == "insert"]
+        assert deleted == sorted(deleted, reverse=True)
+        assert inserted == sorted(inserted)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
+
+
+@pytest.mark.parametrize(
+    ("path", "local"),
+    [
+        ("/data/lake", True),
+        ("data/lake", True),
+        ("", True),
+        ("./a:b", True),
+        ("/data/batch=2026-11-23T10:58", True),
+        ("file:/data/lake", True),
+        ("file:///data/lake", True),
+        ("C:/lake", True),
+        ("s3a://bucket/lake", False),
+        ("abfss://c@account.dfs.core.windows.net/lake", False),
+        ("hdfs://name/lake", False),
+        ("dbfs:/lake", False),
+    ],
+)
+def test_is_local(path: str, local: bool) -> None:
+    assert is_local(path) is local
+
+
+@pytest.mark.parametrize("path", ["/a/b", "file:/a/b", "file:///a/b"])
+def test_local_path(path: str) -> None:
+    assert local_path(path) == Path("/a/b")
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    files, path = LocalFiles(), str(tmp_path / "new" / "folder" / "a.json")
+    assert not files.exists(path)
+    files.write(path, "Zoë\n")
+    assert files.exists(path)
+    assert files.exists(str(tmp_path / "new"))
+    assert files.read(path) == "Zoë\n"
+    assert files.read(f"file://{path}") == "Zoë\n"
+    files.write(path, "two")
+    assert files.read(path) == "two"
+    assert [file.name for file in (tmp_path / "new" / "folder").iterdir()] == ["a.json"]
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert LocalFiles().read(str(tmp_path / "nowhere" / "a")) is None
+    assert LocalFiles().read(str(tmp_path / "file" / "a")) is None
+
+
+def test_reading_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="directory"):
+        LocalFiles().read(str(tmp_path))
+
+
+def test_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    LocalFiles().write(str(tmp_path / "a"), "x")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_broken_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, path = LocalFiles(), str(tmp_path / "a")
+    files.write(path, "old")
+
+    def breaks(handle: int) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", breaks)
+        with pytest.raises(OSError, match="no space"):
+            files.write(path, "new")
+    assert files.read(path) == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_text_is_synced_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the moment of each sync: what a reader would find, and what lies on the disk."""
+    path, seen = tmp_path / "a", list[tuple[bool, bool]]()
+    sync = os.fsync
+
+    def look(handle: int) -> None:
+        seen.append((stat.S_ISREG(os.fstat(handle).st_mode), path.exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", look)
+    LocalFiles().write(str(path), "new")
+    assert seen == [(True, False), (False, True)]
+
+
+def test_unwritable_text_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        LocalFiles().write(str(tmp_path / "a"), "\ud800")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_move_replaces(tmp_path: Path) -> None:
+    files = LocalFiles()
+    files.write(str(tmp_path / "a"), "new")
+    files.write(str(tmp_path / "b"), "old")
+    files.move(str(tmp_path / "a"), f"file:{tmp_path / 'b'}")
+    assert files.read(str(tmp_path / "b")) == "new"
+    assert not files.exists(str(tmp_path / "a"))
+
+
+def test_cache_folder(tmp_path: Path) -> None:
+    assert cache_folder(tmp_path, {}) == tmp_path / ".cache"
+    assert cache_folder(tmp_path, {"PIPELINE_CACHE_DIR": ""}) == tmp_path / ".cache"
+    assert cache_folder(tmp_path, {"PIPELINE_CACHE_DIR": "c"}) == tmp_path / "c"
+    assert cache_folder(tmp_path, {"PIPELINE_CACHE_DIR": "/var/c"}) == Path("/var/c")

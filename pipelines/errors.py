@@ -17,6 +17,7 @@ PipelineError                      anything that this project raises on purpose
 ├── DataQualityError               exit 3: a check of severity error failed
 ├── SecretNotFoundError            a secret that no provider has
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
+├── SampleOdsError                 the sample ODS could not be made, changed or read
 └── JarResolutionError             Spark's jars could not be had
 """
 
@@ -225,6 +226,10 @@ class LockHeldError(PipelineError):
     """Another run of this pipeline is at work."""
 
     exit_code = 4
+
+
+class SampleOdsError(PipelineError):
+    """The sample ODS could not be made, changed or read."""
 
 
 class JarResolutionError(PipelineError):

@@ -101,6 +101,11 @@ class Options:
     fail_fast: bool = False
     debug: bool = False
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether what the batch has done already is left out; a full refresh does it all anew."""
+        return self.resume and not self.full_refresh
+
 
 class Pipeline:
     """One flow in one environment, ready to be validated, planned and run.
@@ -134,7 +139,7 @@ class Pipeline:
             LockHeldError: another run of this pipeline is at work.
         """
         compiled = self.checked()
-        info = describe_run(compiled, self._now())
+        info = describe_run(compiled, self._now(), self.log_folder)
         with RunLock(self._lock_file, _holder(info)), ExitStack() as stack:
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
             sinks = self._all_sinks(stack)
@@ -205,7 +210,7 @@ class Pipeline:
         )
         compiled = self._compile(request, asked.batch_id)
         store = self._local_checkpoints(compiled)
-        record = store.batch(compiled.batch_id) if store and asked.resume else None
+        record = store.batch(compiled.batch_id) if store and asked.goes_on else None
         return self._resumed(compiled, record)
 
     def findings(self) -> tuple[Finding, ...]:
@@ -239,7 +244,7 @@ class Pipeline:
         """For every step whether the run would leave it out, and why; None where it runs."""
         compiled = self.checked()
         store = self._local_checkpoints(compiled)
-        if not self.options.resume or (store and store.batch(compiled.batch_id) is None):
+        if not self.options.goes_on or (store and store.batch(compiled.batch_id) is None):
             store = None
 
         def marker(step_id: str) -> Marker | None:
@@ -368,7 +373,7 @@ class Pipeline:
         is_near = is_local(checkpoint.path) and is_local(compiled.base_path)
         files: FileStore = LocalFiles() if is_near else HadoopFiles(spark)
         store = CheckpointStore(files, checkpoint.path) if checkpoint.enabled else None
-        record = store.batch(compiled.batch_id) if store and self.options.resume else None
+        record = store.batch(compiled.batch_id) if store and self.options.goes_on else None
         if not is_near:
             compiled = self._resumed(compiled, record)
         request = compiled.plan.request
@@ -420,7 +425,7 @@ class Pipeline:
             folder=self.cache_folder / "spark",
             debug=self.options.debug,
         )
-        stack.callback(session.stop)
+        stack.callback(self._attempt, session.stop)
         self._spark = session
         stack.callback(setattr, self, "_spark", None)
         return session

@@ -238,7 +238,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known of a run when it starts."""
+    """What is known of a run when it starts; ``log_file`` is where its JSON log will be."""
 
     run_id: str
     batch_id: str
@@ -255,6 +255,7 @@ class RunInfo:
     versions: Mapping[str, str]
     pid: int
     step_ids: tuple[str, ...] = ()
+    log_file: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.console.words import (
@@ -43,16 +44,17 @@ def summary_text(
 
     Args:
         run_result: the run.
-        log: where its log lies; None is the usual place, empty says nothing of it.
+        log: where its log lies; None is where the run has put it, empty says nothing of it.
         width: columns; None takes the terminal's, or 100 where there is none.
         color: whether with colours; None decides by stdout and NO_COLOR.
     """
     run = run_result.as_dict()
-    return render(*_body(run, _log_of(run, log)), width=width, color=color)
+    log = _near_path(run_result.run.log_file) if log is None else log
+    return render(*_body(run, log), width=width, color=color)
 
 
 def show_text(
-    run: Tree, *, log: str | None = None, width: int | None = None, color: bool | None = None
+    run: Tree, *, log: str = "", width: int | None = None, color: bool | None = None
 ) -> str:
     """What became of a run, from its JSON log, with its circumstances above."""
     window = " to ".join(str(day) for day in run.get("window") or ())
@@ -74,11 +76,13 @@ def show_text(
     for name, fact in facts.items():
         if fact:
             made.add_row(styled(name, "dim"), styled(fact))
-    return render(made, "", *_body(run, _log_of(run, log)), width=width, color=color)
+    return render(made, "", *_body(run, log), width=width, color=color)
 
 
-def _log_of(run: Tree, log: str | None) -> str:
-    return f"pipelines/logs/{run.get('run_id')}.json" if log is None else log
+def _near_path(path: str) -> str:
+    """``path`` as seen from the working directory where it lies below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _body(run: Tree, log: str) -> Iterable[RenderableType]:

@@ -11,12 +11,10 @@ step again from 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError
-from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations import Target, open_target
 from pipelines.execution.handlers import produce
 from pipelines.execution.inputs import register_inputs
@@ -28,6 +26,7 @@ from pipelines.utils.sql_runner import explain
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from pipelines.execution.context import Output, RunContext
     from pipelines.plan.compile import CompiledCheck, CompiledStep
 
 
@@ -36,14 +35,16 @@ class Outcome:
     """What an attempt that reached its end did.
 
     Attributes:
+        output: what readers downstream get; None where checks failed.
+        read: the outputs of other steps that it read, by step id.
         changed: whether anything was written.
         failed: the failed checks' error; the write was undone then.
     """
 
-    output: Output
+    output: Output | None
     counts: WriteCounts
     destination: DestinationState
-    upstream_versions: Mapping[str, int | None]
+    read: dict[str, Output]
     checks: tuple[CheckResult, ...]
     changed: bool
     explain: str = ""
@@ -63,8 +64,9 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
             the next attempt finds.
     """
     session = clone_session(context.spark, {})
-    versions = register_inputs(session, step, context)
-    target = open_target(session, step, context)
+    read = register_inputs(session, step, context)
+    identities = {step_id: output.identity for step_id, output in read.items()}
+    target = open_target(session, step, context, identities)
     told = ""
     looks_back = context.is_resumed or number > 1
     if not (looks_back and target.find_own_write()):
@@ -75,12 +77,12 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
             told = explain(product.frame)
         target.write(product)
     checks, failed = _check(session, step, target)
-    output = target.keep() if failed is None else Output("", "", None, is_fresh=False)
+    output = target.keep() if failed is None else None
     return Outcome(
         output=output,
         counts=target.counts if failed is None else WriteCounts(),
         destination=target.state(),
-        upstream_versions=versions,
+        read=read,
         checks=checks,
         changed=target.changed,
         explain=told,

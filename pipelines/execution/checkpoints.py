@@ -25,7 +25,9 @@ class Marker:
         finished_at: when, UTC, ISO 8601.
         fingerprint: of the step as it ran.
         version_after: version of its Delta table; None for other formats and views.
-        upstream_versions: the tables that it read, by step id.
+        upstream_versions: versions of the tables that it read, by step id.
+        identity: of what it wrote; empty where it is not known.
+        read: identities of the outputs that it read, by step id.
     """
 
     run_id: str
@@ -33,6 +35,8 @@ class Marker:
     fingerprint: str
     version_after: int | None
     upstream_versions: Mapping[str, int | None] = field(default_factory=dict)
+    identity: str = ""
+    read: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,9 @@ class CheckpointStore:
             return None
         try:
             values = json.loads(text)
-            return kind(**{item.name: values[item.name] for item in fields(kind)})
-        except (ValueError, KeyError, TypeError):
+            known = {item.name for item in fields(kind)} & values.keys()
+            return kind(**{name: values[name] for name in known})
+        except (ValueError, AttributeError, TypeError):
             self._files.move(path, f"{path}.corrupt")
             self.set_aside.append(path)
             return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pipelines.execution.reads import digest
 from pipelines.utils.datasource import DataSource
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Output:
         format: of the files; empty for a view.
         path: where they are; for a view the name under which all sessions see it.
         version: Delta version that readers are pinned to; None for other formats and views.
-        is_fresh: whether this run wrote it.
+        identity: changes with the content; empty where nobody can tell.
     """
 
     format: str
     path: str
     version: int | None
-    is_fresh: bool
+    identity: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -118,13 +119,19 @@ class RunContext:
                     self.checkpoints.save_batch(self._batch)
             return version
 
-    def stamp(self, step: CompiledStep) -> dict[str, str]:
-        """What each commit of a step says of its writer."""
+    def stamp(self, step: CompiledStep, read: Mapping[str, str]) -> dict[str, str]:
+        """What each commit of a step says of its writer, and of what it was made from.
+
+        Args:
+            step: the step.
+            read: identities of the outputs that it reads, by step id.
+        """
         return {
             "run_id": self.compiled.plan.request.run_id,
             "batch_id": self.compiled.batch_id,
             "step": step.id,
             "fingerprint": step.fingerprint,
+            "read": digest(read),
         }
 
     def script_context(self, step: CompiledStep) -> StepContext:

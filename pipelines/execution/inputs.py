@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DatasourceError, SqlError, StepError
 from pipelines.execution.context import Output, RunContext
-from pipelines.utils.sql_runner import DeltaLog, as_sql_error, run_query
+from pipelines.execution.reads import outputs_read, words_of
+from pipelines.utils.sql_runner import DeltaLog, StagedFiles, as_sql_error, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -16,51 +15,39 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
     from pipelines.spec.steps import PreView
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TRAVELS = ("versionAsOf", "timestampAsOf")
 
 
 def register_inputs(
     session: SparkSession, step: CompiledStep, context: RunContext
-) -> dict[str, int | None]:
+) -> dict[str, Output]:
     """Makes the views of ``step`` in ``session``.
 
-    An upstream's view is only made where its name occurs in the step's SQL: a name that does
-    not occur cannot be read. A script, and SQL that builds names with `identifier()`, get all.
-
     Returns:
-        The version of each upstream that the step may read, by step id.
+        The output of each upstream step that it may read, by step id.
 
     Raises:
         DatasourceError: a database or file cannot be reached; names datasource and host.
         SqlError: a pre_view's statement cannot be resolved.
     """
-    versions: dict[str, int | None] = {}
-    words = _words(step)
-    graph = context.compiled.plan.graph
-    above = graph.ancestors(step.id)
-    for step_id in (one for one in graph.steps if one in above):
-        upstream = graph.steps[step_id].step
-        names = {upstream.name, upstream.destination.view or upstream.name}
-        used = names if words is None else {name for name in names if name.lower() in words}
-        if not used:
-            continue
+    outputs: dict[str, Output] = {}
+    for step_id, names in outputs_read(step, context.compiled.plan.graph).items():
         output = context.outputs.get(step_id) or current_output(
             session, context.compiled.steps[step_id], context
         )
         if output is None:
-            _refuse_if_read(step, step_id, words)
+            _refuse_if_read(step, step_id)
             continue
         frame = read_output(session, output)
-        versions[step_id] = output.version
-        for name in used:
+        outputs[step_id] = output
+        for name in names:
             frame.createOrReplaceTempView(name)
     for view in step.settings.pre_views:
         _pre_view(session, step, view, context).createOrReplaceTempView(view.name)
     raw = _raw_source(session, step, context)
     if raw is not None:
         raw.createOrReplaceTempView(step.settings.name)
-    return versions
+    return outputs
 
 
 def current_output(session: SparkSession, step: CompiledStep, context: RunContext) -> Output | None:
@@ -72,8 +59,15 @@ def current_output(session: SparkSession, step: CompiledStep, context: RunContex
     if destination.format == "delta":
         log = DeltaLog(session, path)
         version = context.pinned_version(path, log.version)
-        return None if version is None else Output("delta", path, version, is_fresh=False)
-    return Output(destination.format, path, None, is_fresh=False, options=destination.options)
+        if version is None:
+            return None
+        return Output("delta", path, version, identity=log.identity(version))
+    files = StagedFiles(session, path, destination.format)
+    if not files.exists():
+        return None
+    return Output(
+        destination.format, path, None, identity=files.identity(), options=destination.options
+    )
 
 
 def read_output(session: SparkSession, output: Output) -> DataFrame:
@@ -88,19 +82,8 @@ def read_output(session: SparkSession, output: Output) -> DataFrame:
     return reader.load(output.path)
 
 
-def _words(step: CompiledStep) -> frozenset[str] | None:
-    """Every word of the step's SQL and checks, in lower case; None where names may be built."""
-    if step.settings.script is not None:
-        return None
-    texts = [step.sql.text] if step.sql else []
-    texts += [statement.text for statement in step.pre_view_sql.values()]
-    texts += [check.sql.text for check in step.checks]
-    words = frozenset(word.lower() for text in texts for word in _WORD.findall(text))
-    return None if "identifier" in words else words
-
-
-def _refuse_if_read(step: CompiledStep, upstream: str, words: Iterable[str] | None) -> None:
-    if words is not None:
+def _refuse_if_read(step: CompiledStep, upstream: str) -> None:
+    if words_of(step) is not None:
         raise StepError(
             f"{step.id} reads {upstream}, which has never been written",
             hint=f"run it too: --select +{step.settings.name}",

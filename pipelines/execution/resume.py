@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.execution.files import LocalFiles, is_local
+from pipelines.execution.reads import digest, outputs_read, view_identity
 from pipelines.plan.plan import Action
 from pipelines.results import DestinationState, Status, StepResult
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from pipelines.execution.files import FileStore
     from pipelines.plan.compile import CompiledPlan, CompiledStep
 
+_TO_COME = "to come"  # unlike the identity of anything that is there
+
 
 @dataclass(frozen=True)
 class Decision:
-    """That a step does not run, and why."""
+    """That a step does not run, and why; with its marker, what it gave earlier in this batch."""
 
     status: Status
     reason: str
@@ -31,7 +34,7 @@ class Decision:
 def decide(
     step: CompiledStep,
     marker: Marker | None,
-    fresh_upstream: frozenset[str],
+    identities: Mapping[str, str],
     *,
     destination_exists: Callable[[], bool],
 ) -> Decision | None:
@@ -40,18 +43,17 @@ def decide(
     Args:
         step: the step.
         marker: what this batch noted when the step was done.
-        fresh_upstream: ids of upstream steps that this run has run.
+        identities: of the outputs of other steps as they are now, as far as they are known.
         destination_exists: asked only where everything else says that the step is done.
     """
     if step.planned.action is Action.SKIP:
-        return Decision(Status.SKIPPED, step.planned.reason)
+        return Decision(Status.SKIPPED, step.planned.reason, marker)
     if not step.settings.when:
-        return Decision(Status.SKIPPED, "its 'when' is false")
-    if marker is None or step.settings.destination.view:
+        return Decision(Status.SKIPPED, "its 'when' is false", marker)
+    if marker is None or step.settings.destination.view or marker.fingerprint != step.fingerprint:
         return None
-    if marker.fingerprint != step.fingerprint:
-        return None
-    if fresh_upstream & set(marker.upstream_versions) or not destination_exists():
+    reads_the_same = all(identities.get(one, was) == was for one, was in marker.read.items())
+    if not reads_the_same or not destination_exists():
         return None
     return Decision(Status.CHECKPOINTED, f"done by run {marker.run_id}", marker)
 
@@ -66,16 +68,22 @@ def decide_all(
     A view is no work by itself: where all that read it are done, it is not made either.
     """
     decisions: dict[str, Decision | None] = {}
-    fresh: set[str] = set()
-    for step_id in compiled.plan.graph.order:
+    identities: dict[str, str] = {}
+    graph = compiled.plan.graph
+    for step_id in graph.order:
         step = compiled.steps[step_id]
         found = marker(step_id)
         exists = partial(destination_exists, step, found, files)
-        decision = decide(step, found, frozenset(fresh), destination_exists=exists)
+        decision = decide(step, found, identities, destination_exists=exists)
         decisions[step_id] = decision
-        is_view = step.settings.destination.view is not None
-        if decision is None and (not is_view or fresh & compiled.plan.graph.ancestors(step_id)):
-            fresh.add(step_id)
+        if decision is not None:
+            if decision.marker is not None and decision.marker.identity:
+                identities[step_id] = decision.marker.identity
+        elif step.settings.destination.view is not None:
+            read = {one: identities[one] for one in outputs_read(step, graph) if one in identities}
+            identities[step_id] = view_identity(step.fingerprint, digest(read))
+        else:
+            identities[step_id] = _TO_COME
     return decisions
 
 
@@ -124,7 +132,7 @@ def unreached(step: CompiledStep, reason: str, status: Status = Status.BLOCKED) 
 def left_out_result(step: CompiledStep, decision: Decision, at: datetime) -> StepResult:
     """The result of a step that ``decision`` leaves out."""
     result = replace(unreached(step, decision.reason, decision.status), finished_at=at)
-    if decision.marker is None:
+    if decision.marker is None or decision.status is not Status.CHECKPOINTED:
         return result
     destination, version = step.settings.destination, decision.marker.version_after
     return replace(

@@ -27,8 +27,8 @@ def new_run_id(moment: datetime) -> str:
     return f"{moment.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
 
 
-def describe_run(compiled: CompiledPlan, started_at: datetime) -> RunInfo:
-    """The run of ``compiled`` that starts now, in this process."""
+def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path) -> RunInfo:
+    """The run of ``compiled`` that starts now, in this process, with its log in ``log_folder``."""
     flow, request = compiled.plan.flow, compiled.plan.request
     start, end = request.window
     packages = ("pyspark", "delta-spark")
@@ -50,6 +50,7 @@ def describe_run(compiled: CompiledPlan, started_at: datetime) -> RunInfo:
             **{name: metadata.version(name) for name in packages},
         },
         pid=os.getpid(),
+        log_file=str(log_folder / f"{request.run_id}.json"),
         step_ids=tuple(compiled.steps),
     )
 

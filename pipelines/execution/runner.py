@@ -10,9 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines.errors import DataQualityError, StepCancelledError
-from pipelines.execution.attempt import Outcome, abandon, run_attempt
-from pipelines.execution.checkpoints import Marker
 from pipelines.execution.context import Output, RunContext
 from pipelines.execution.resume import (
     Decision,
@@ -21,20 +18,10 @@ from pipelines.execution.resume import (
     left_out_result,
     unreached,
 )
-from pipelines.execution.retry import call_with_retry, describe_failure
+from pipelines.execution.retry import describe_failure
+from pipelines.execution.step_run import run_step
 from pipelines.plan.plan import Action
-from pipelines.results import (
-    Attempt,
-    AttemptFailed,
-    ErrorInfo,
-    Event,
-    Status,
-    StepFinished,
-    StepResult,
-    StepStarted,
-    utc_now,
-    utc_text,
-)
+from pipelines.results import ErrorInfo, Event, Status, StepFinished, StepResult, utc_now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -128,26 +115,30 @@ class _Run:
         return next((self.broken[n] for n in self.graph.waits_for[node] if n in self.broken), "")
 
     def _decision(self, step: CompiledStep, cause: str) -> Decision | None:
-        if step.planned.action is Action.SKIP:
-            return Decision(Status.SKIPPED, step.planned.reason)
-        if cause:
-            return Decision(Status.BLOCKED, f"{cause} did not succeed")
-        if self.watch.stopped.is_set():
-            return Decision(Status.CANCELLED, "the run was stopped")
+        if step.planned.action is not Action.SKIP:
+            if cause:
+                return Decision(Status.BLOCKED, f"{cause} did not succeed")
+            if self.watch.stopped.is_set():
+                return Decision(Status.CANCELLED, "the run was stopped")
+        return self._decision_by_marker(step)
+
+    def _decision_by_marker(self, step: CompiledStep) -> Decision | None:
+        """What the batch's marker says; what it wrote then is what steps downstream read."""
         context = self.context
         marker = None
         if context.checkpoints is not None and context.is_resumed:
             marker = context.checkpoints.marker(context.compiled.batch_id, step.id)
-        fresh = frozenset(step_id for step_id, output in context.outputs.items() if output.is_fresh)
         exists = partial(destination_exists, step, marker, context.files)
-        decision = decide(step, marker, fresh, destination_exists=exists)
-        if decision is not None and decision.marker is not None:
-            destination = step.settings.destination
+        outputs = context.outputs.items()
+        identities = {step_id: output.identity for step_id, output in outputs if output.identity}
+        decision = decide(step, marker, identities, destination_exists=exists)
+        destination = step.settings.destination
+        if decision is not None and decision.marker is not None and destination.path and exists():
             context.outputs[step.id] = Output(
                 destination.format,
-                destination.path or "",
+                destination.path,
                 decision.marker.version_after,
-                is_fresh=False,
+                identity=decision.marker.identity,
                 options=destination.options,
             )
         return decision
@@ -165,115 +156,10 @@ class _Run:
     def _work(self, step: CompiledStep) -> None:
         """On a thread of the pool: the step, attempt by attempt, to its final event."""
         try:
-            result = self._run_step(step)
+            result = run_step(step, self.context, self.watch, self.happened.put, self.now)
         except BaseException as error:  # the run must not wait for ever for this step's end
             info = ErrorInfo(type(error).__name__, "the step broke, and so did telling of it")
             with suppress(Exception):
                 info = describe_failure(error, self.context.redact)
             result = replace(unreached(step, "", Status.FAILED), finished_at=self.now(), error=info)
         self.happened.put(StepFinished(result, self.now()))
-
-    def _run_step(self, step: CompiledStep) -> StepResult:
-        started = self.now()
-        attempts: list[Attempt] = []
-        self.happened.put(StepStarted(step.id, started))
-        attempt_started = [started]
-
-        def one_attempt(number: int) -> Outcome:
-            attempt_started[0] = self.now()
-            with self.watch.attempt(step.id, step.timeout_seconds):
-                return run_attempt(step, self.context, number)
-
-        def note(number: int, info: ErrorInfo | None) -> Attempt:
-            seconds = (self.now() - attempt_started[0]).total_seconds()
-            attempts.append(Attempt(number, attempt_started[0], seconds, info))
-            return attempts[-1]
-
-        def on_failure(number: int, error: BaseException, wait: float) -> None:
-            attempt = note(number, describe_failure(error, self.context.redact))
-            self.happened.put(AttemptFailed(step.id, attempt, wait, self.now()))
-
-        try:
-            outcome = call_with_retry(
-                one_attempt,
-                step.retry,
-                sleep=self.watch.sleep,
-                on_failure=on_failure,
-                is_stopped=self.watch.stopped.is_set,
-            )
-        except Exception as error:
-            info = describe_failure(error, self.context.redact)
-            note(len(attempts) + 1, info)
-            status = Status.FAILED
-            if isinstance(error, StepCancelledError):
-                status = Status.CANCELLED
-            elif isinstance(error, DataQualityError):
-                status = Status.DQ_FAILED
-            return replace(
-                unreached(step, "", status),
-                error=self._abandoned(step, info),
-                finished_at=self.now(),
-                started_at=started,
-                attempts=tuple(attempts),
-            )
-        failure = describe_failure(outcome.failed, self.context.redact) if outcome.failed else None
-        note(len(attempts) + 1, failure)
-        return self._finished(step, outcome, started, tuple(attempts))
-
-    def _abandoned(self, step: CompiledStep, info: ErrorInfo) -> ErrorInfo:
-        """Undoes what the step's attempts left; a failure to do so is added to the message."""
-        try:
-            with self.watch.cleaning_up(step.id):
-                abandon(step, self.context)
-        except Exception as error:
-            more = describe_failure(error, self.context.redact)
-            return replace(
-                info, message=f"{info.message}; and undoing its write failed: {more.message}"
-            )
-        return info
-
-    def _finished(
-        self,
-        step: CompiledStep,
-        outcome: Outcome,
-        started: datetime,
-        attempts: tuple[Attempt, ...],
-    ) -> StepResult:
-        status = Status.SUCCESS if outcome.changed else Status.UNCHANGED
-        if outcome.failed is not None:
-            status = Status.DQ_FAILED
-        result = replace(
-            unreached(step, "", status),
-            error=attempts[-1].error,
-            started_at=started,
-            attempts=attempts,
-            counts=outcome.counts,
-            destination=outcome.destination,
-            upstream_versions=outcome.upstream_versions,
-            checks=outcome.checks,
-            explain=outcome.explain,
-        )
-        if outcome.failed is None:
-            outputs = self.context.outputs
-            output = outcome.output
-            if step.settings.destination.view:
-                above = outcome.upstream_versions
-                is_fresh = any(outputs[one].is_fresh for one in above if one in outputs)
-                output = replace(output, is_fresh=is_fresh)
-            outputs[step.id] = output
-            self._mark(step, result)
-        return replace(result, finished_at=self.now())
-
-    def _mark(self, step: CompiledStep, result: StepResult) -> None:
-        context = self.context
-        if context.checkpoints is None or step.settings.destination.view:
-            return
-        destination = result.destination
-        marker = Marker(
-            run_id=context.compiled.plan.request.run_id,
-            finished_at=utc_text(self.now()) or "",
-            fingerprint=step.fingerprint,
-            version_after=destination.version_after if destination else None,
-            upstream_versions=dict(result.upstream_versions),
-        )
-        context.checkpoints.save_marker(context.compiled.batch_id, step.id, marker)

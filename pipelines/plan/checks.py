@@ -66,6 +66,16 @@ def _views_once(compiled: CompiledPlan) -> Iterable[Finding]:
     shared = {name: ids for name, ids in by_name.items() if len(ids) > 1}
     for step in compiled.steps.values():
         views = {view.name.lower(): number for number, view in enumerate(step.settings.pre_views)}
+        own = step.settings.name.lower()
+        source = step.settings.source
+        if own in views and source is not None and source.has_raw_input:
+            yield _finding(
+                compiled,
+                "name-clash",
+                f"pre_view {own!r} has the name that the step's own source gets",
+                (*step.node.place, "pre_views", views[own], "name"),
+                hint="rename the pre_view",
+            )
         if not shared and not views.keys() & by_name.keys():
             continue
         above = graph.ancestors(step.id)

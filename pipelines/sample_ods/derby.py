@@ -12,10 +12,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from pipelines.errors import SampleOdsError
 from pipelines.sample_ods import ij
 from pipelines.sample_ods.csv_files import csv_path, write_csv_files
 from pipelines.sample_ods.derby_sql import change_statements, import_statement, literal
-from pipelines.sample_ods.errors import SampleOdsError
 from pipelines.sample_ods.generator import GENERATOR_VERSION, Ods, generate
 from pipelines.sample_ods.generator import apply_changes as next_day
 from pipelines.sample_ods.stamps import FIRST_DAY

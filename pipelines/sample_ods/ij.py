@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from pipelines.sample_ods.errors import SampleOdsError
+from pipelines.errors import SampleOdsError
 
 TIMEOUT_SECONDS: Final = 600.0
 

@@ -31,14 +31,15 @@ class Redactor:
         """From now on hides ``value``, also url-encoded, JSON-escaped and in base64."""
         if len(value) < MIN_LENGTH:
             return
+        raw = value.encode(errors="surrogateescape")  # a byte of a file that is not UTF-8
         forms = {
             value,
-            quote(value, safe=""),
-            quote(value),
-            quote_plus(value),
+            quote(raw, safe=""),
+            quote(raw),
+            quote_plus(raw),
             json.dumps(value)[1:-1],
             json.dumps(value, ensure_ascii=False)[1:-1],
-            base64.b64encode(value.encode()).decode(),
+            base64.b64encode(raw).decode(),
         }
         with self._lock:
             self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))

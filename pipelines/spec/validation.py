@@ -76,7 +76,8 @@ def _findings(
     for problem in problems:
         place, value = _walk(tree, problem["loc"])
         kind = problem["type"]
-        if (kind, place) in seen:
+        # pydantic calls a list too short whose items are wrong; those have findings of their own.
+        if (kind, place) in seen or (kind == "too_short" and value):
             continue
         seen.add((kind, place))
         findings.append(_finding(kind, problem, place, value, (document, at, schema)))

@@ -45,10 +45,12 @@ def load_csv(host: str, port: int, folder: Path) -> None:
     """Makes the Ed-Fi tables and loads the CSV files of ``folder``."""
     from pipelines.sample_ods.postgres import copies, statements
 
-    with psycopg.connect(host=host, port=port, user="postgres", dbname="postgres") as connection:
-        with connection.cursor() as cursor:
-            for statement in statements():
-                cursor.execute(statement)  # type: ignore[call-overload]
-            for statement, file in copies(folder):
-                with cursor.copy(statement) as copy:  # type: ignore[call-overload]
-                    copy.write(file.read_bytes())
+    with (
+        psycopg.connect(host=host, port=port, user="postgres", dbname="postgres") as connection,
+        connection.cursor() as cursor,
+    ):
+        for statement in statements():
+            cursor.execute(statement)  # type: ignore[call-overload]
+        for statement, file in copies(folder):
+            with cursor.copy(statement) as copy:  # type: ignore[call-overload]
+                copy.write(file.read_bytes())

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.errors import SampleOdsError
 from pipelines.sample_ods import derby, ij
-from pipelines.sample_ods.errors import SampleOdsError
 from pipelines.sample_ods.generator import apply_changes, generate
 from pipelines.sample_ods.rows import COLUMNS
 from pipelines.sample_ods.stamps import FIRST_DAY

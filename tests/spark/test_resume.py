@@ -177,7 +177,6 @@ def test_batch_when_steps_are_edited_then_they_are_undone_and_redone(
     assert made.run(select=chosen).statuses["appended"] == "checkpointed"
 
 
-@pytest.mark.xfail(strict=True, reason="appended files keep no version to go back to")
 def test_batch_when_a_step_that_appends_files_is_edited_then_its_old_rows_are_gone(
     project: Callable[..., Project],
 ) -> None:
@@ -214,9 +213,6 @@ CHAIN = """
 """
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a commit counts as the batch's own though it read an older upstream"
-)
 def test_batch_when_an_upstream_step_is_edited_then_all_that_read_it_runs_again(
     project: Callable[..., Project],
 ) -> None:
@@ -239,9 +235,6 @@ def test_batch_when_an_upstream_step_is_edited_then_all_that_read_it_runs_again(
     assert set(made.run().statuses.values()) <= {"checkpointed", "skipped"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a commit counts as the batch's own though it read an older upstream"
-)
 def test_batch_when_upstream_ran_again_by_itself_then_the_next_run_brings_the_rest_up_to_date(
     project: Callable[..., Project],
 ) -> None:

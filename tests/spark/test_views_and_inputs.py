@@ -322,7 +322,6 @@ def test_name_clash_when_a_step_would_see_two_of_one_name_then_the_flow_is_refus
     assert "stage.group.one and stage.group.two" in finding.message
 
 
-@pytest.mark.xfail(strict=True, reason="the raw source hides the pre_view without a word")
 def test_name_clash_when_a_pre_view_has_the_name_of_the_raw_source_then_the_flow_is_refused(
     project: Callable[..., Project],
 ) -> None:

@@ -75,6 +75,10 @@ class DeltaLog:
         text = self._snapshot().schema().json()
         return StructType.fromJson(json.loads(text))
 
+    def identity(self, version: int | None) -> str:
+        """What tells ``version`` from any other, also from one of a table made anew here."""
+        return f"{self._snapshot().metadata().id()}@{version}"
+
     def commit(self, version: int) -> Commit:
         """The commit that made ``version``."""
         log = self._log()

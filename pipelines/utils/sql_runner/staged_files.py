@@ -1,9 +1,9 @@
 """File formats without a log of their own: written beside the destination, then swapped in.
 
 `<path>.__staged` holds rows that are written but not checked, `<path>.__previous` what was
-there before the swap. A swap is two renames; `recover` puts things right after a crash
-between them. A file `_stamp.json` in the folder, which Spark does not read as data, says who
-wrote it, as the commit's `userMetadata` does in a Delta table.
+there before the swap; it stays where a caller may want it back. A swap is two renames; `recover`
+puts things right after a crash between them. A file `_stamp.json` in the folder, which Spark does
+not read as data, says who wrote it, as the commit's `userMetadata` does in a Delta table.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class StagedFiles:
 
     def recover(self) -> None:
         """Removes what an interrupted write left, and undoes half a swap."""
-        if not self._exists(self.path) and self._exists(self.previous):
+        is_halved = self._exists(self.staged) and self._exists(self.previous)
+        if is_halved and not self._exists(self.path):
             self._rename(self.previous, self.path)
         self._delete(self.staged)
-        self._delete(self.previous)
 
     def stage(
         self,
@@ -83,12 +83,36 @@ class StagedFiles:
             reader = reader.option(name, str(value).lower() if isinstance(value, bool) else value)
         return reader.load(self.staged if staged else self.path)
 
-    def swap(self) -> None:
+    def identity(self) -> str:
+        """What tells these files from what stood or will stand in their place."""
+        said = self.stamp()
+        return f"{said.get('run_id', '')}/{said.get('fingerprint', '')}"
+
+    def swap(self, *, keep_previous: bool = False) -> None:
         """Puts the staged files in the destination's place."""
         if self.exists():
+            self._delete(self.previous)
             self._rename(self.path, self.previous)
         self._rename(self.staged, self.path)
-        self._delete(self.previous)
+        if not keep_previous:
+            self._delete(self.previous)
+
+    def put_back(self, *, had_previous: bool) -> None:
+        """Undoes the last swap, which kept what was there before, or found nothing there.
+
+        Raises:
+            DestinationError: what was there before is gone.
+        """
+        if had_previous and not self._exists(self.previous):
+            raise DestinationError(
+                "what was there before this batch is gone, so its rows cannot be replaced",
+                where=self.path,
+                hint="put the folder back from a backup, or use another --batch-id",
+            )
+        self._rename(self.path, self.staged)
+        if had_previous:
+            self._rename(self.previous, self.path)
+        self._delete(self.staged)
 
     def discard(self) -> None:
         """Drops the staged files; the destination stays as it is."""

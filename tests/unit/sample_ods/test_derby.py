@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.errors import SampleOdsError
 from pipelines.sample_ods import derby
-from pipelines.sample_ods.errors import SampleOdsError
 
 
 def test_put_in_place_when_the_rename_fails_then_the_old_ods_comes_back(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""A Delta table: one commit, stamped with who made it of what; undone by RESTORE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import DestinationError
+from pipelines.execution.context import Output, RunContext
+from pipelines.execution.destinations.keyed import keyed_sql
+from pipelines.results import DestinationState, WriteCounts
+from pipelines.spec.steps import KEYED_MODES
+from pipelines.utils.sql_runner import (
+    Commit,
+    DeltaLog,
+    WriteOptions,
+    check_schema,
+    insert_source,
+    run_query,
+    write_delta,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from pipelines.execution.handlers import Product
+    from pipelines.plan.compile import CompiledStep
+
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_TXN_APP = "spark.databricks.delta.write.txnAppId"
+_TXN_VERSION = "spark.databricks.delta.write.txnVersion"
+_WRITE_MODES = {
+    "append": "append",
+    "insert_new": "append",
+    "replace_partitions": "replace_partitions",
+}
+
+
+class DeltaTarget:
+    """A Delta table: one commit, stamped; undone by RESTORE."""
+
+    def __init__(
+        self,
+        session: SparkSession,
+        step: CompiledStep,
+        context: RunContext,
+        stamp: Mapping[str, str],
+    ) -> None:
+        self._session, self._step, self._context = session, step, context
+        self._destination = step.settings.destination
+        self._path = self._destination.path or ""
+        self._log = DeltaLog(session, self._path)
+        self._stamp = stamp
+        self.before = self._log.version()
+        self.after = self.before
+        self.counts = WriteCounts()
+        self.changed = False
+
+    def find_own_write(self) -> bool:
+        own = self._own_commits()
+        if not own:
+            return False
+        newest = own[0]
+        self._stand_at(own)
+        said = newest.user_metadata
+        is_same = all(said.get(key) == self._stamp[key] for key in ("fingerprint", "read"))
+        if is_same and "phase" not in said:
+            self.counts, self.changed = newest.counts, True
+            return True
+        self.undo()
+        self.before = self.after = self._log.version()
+        return False
+
+    def undo_own_write(self) -> None:
+        own = self._own_commits()
+        if own:
+            self._stand_at(own)
+            self.undo()
+
+    def _own_commits(self) -> list[Commit]:
+        """This batch's commits of this step that stand, newest first."""
+        own: list[Commit] = []
+        for commit in self._log.commits_back(self._context.batch.started_at_ms):
+            if self._is_own(commit):
+                if commit.operation == "RESTORE":
+                    break
+                own.append(commit)
+        return own
+
+    def _stand_at(self, own: list[Commit]) -> None:
+        first = own[-1].version
+        self.before, self.after = (first - 1 if first else None), own[0].version
+
+    def write(self, product: Product) -> None:
+        self._conf(_METADATA, json.dumps(self._stamp))
+        self._conf(_TXN_APP, f"{self._stamp['batch_id']}/{self._step.id}@{self.before}")
+        self._conf(_TXN_VERSION, "1")
+        try:
+            if product.statement is not None:
+                self._run_statement(product)
+            elif product.frame is not None:
+                self._write_frame(product.frame)
+        finally:
+            # Left set, they would make later writes of the session vanish without a word.
+            for name in (_TXN_APP, _TXN_VERSION):
+                self._session.conf.unset(name)
+        self._find_commit()
+
+    def rows(self) -> DataFrame:
+        reader = self._session.read.format("delta")
+        return reader.option("versionAsOf", str(self.after)).load(self._path)
+
+    def keep(self) -> Output:
+        return Output("delta", self._path, self.after, identity=self._log.identity(self.after))
+
+    def undo(self) -> None:
+        newest = self._log.version()
+        if newest is None or newest == self.before:
+            return
+        if newest != self.after and self.after is not None:
+            other = self._log.commit(newest)
+            raise DestinationError(
+                f"cannot undo version {self.after}: version {newest} "
+                f"({other.operation}, run {other.user_metadata.get('run_id', 'unknown')}) "
+                "was committed since",
+                where=self._path,
+                hint=f"look at both, then RESTORE to version {self.before} by hand",
+            )
+        if self.before is None:
+            self._log.remove()
+        else:
+            self._conf(_METADATA, json.dumps(self._stamp))
+            self._log.restore(self.before)
+        self.after, self.changed = self._log.version(), False
+
+    def state(self) -> DestinationState:
+        return DestinationState("delta", self._path, self.before, self.after)
+
+    def _is_own(self, commit: Commit) -> bool:
+        said = commit.user_metadata
+        return (said.get("batch_id"), said.get("step")) == (self._stamp["batch_id"], self._step.id)
+
+    def _find_commit(self) -> None:
+        """Our commit among those since; without one nothing changed."""
+        newest = self._log.version()
+        floor = -1 if self.before is None else self.before
+        for version in range(newest if newest is not None else -1, floor, -1):
+            commit = self._log.commit(version)
+            if self._is_own(commit) and "phase" not in commit.user_metadata:
+                self.after, self.counts, self.changed = version, commit.counts, True
+                return
+        self.after = newest
+
+    def _write_frame(self, frame: DataFrame) -> None:
+        destination, mode = self._destination, self._destination.mode
+        is_new = self.before is None
+        goes_on = not is_new and not self._context.request_is_full_refresh
+        if goes_on and mode == "ignore":
+            return
+        if goes_on and mode == "error":
+            raise DestinationError(
+                "the table exists already", where=self._path, hint="mode 'error' writes once only"
+            )
+        policy = destination.schema_policy if goes_on else "overwrite"
+        existing = self._log.schema() if goes_on else None
+        check_schema(frame.schema, existing, policy, where=self._step.id)
+        if mode in KEYED_MODES:
+            name = self._name() if goes_on else None
+            sql = keyed_sql(self._context.loader, self._step, frame, name, existing)
+            if goes_on and mode != "insert_new":
+                if policy == "evolve":
+                    self._conf("spark.databricks.delta.schema.autoMerge.enabled", "true")
+                run_query(self._session, sql, file=f"sql_templates/{mode}")
+                return
+            frame = run_query(self._session, sql, file=f"sql_templates/{mode}")
+        write_mode = _WRITE_MODES.get(mode, "overwrite") if goes_on else "overwrite"
+        how = WriteOptions(
+            mode=write_mode,
+            schema_policy="strict" if is_new else policy,
+            partition_by=destination.partition_by,
+            cluster_by=destination.cluster_by if is_new or write_mode == "overwrite" else (),
+            options=destination.options,
+        )
+        write_delta(frame, self._path, how)
+
+    def _run_statement(self, product: Product) -> None:
+        statement = product.statement
+        assert statement is not None
+        if self.before is None or self._context.request_is_full_refresh:
+            self._create_empty(statement.text)
+        frame = self._session.read.format("delta").load(self._path)
+        frame.createOrReplaceTempView(self._step.settings.name)
+        run_query(self._session, statement.text, file=statement.file)
+
+    def _create_empty(self, sql: str) -> None:
+        """An empty table for a statement to fill, with the columns of what it inserts."""
+        columns = self._log.schema() if self.before is not None else None
+        if columns is None:
+            source = insert_source(self._session, sql)
+            if source is None:
+                raise DestinationError(
+                    "the table does not exist, and the statement does not tell its columns",
+                    where=self._path,
+                    hint="only INSERT and MERGE can make the table; run one of them first",
+                )
+            jvm: Any = self._session._jvm
+            java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(
+                self._session._jsparkSession, source
+            )
+            from pyspark.sql import DataFrame as Frame
+
+            columns = Frame(java, self._session).schema
+        self._conf(_METADATA, json.dumps({**self._stamp, "phase": "create"}))
+        kept = {name: self._session.conf.get(name) for name in (_TXN_APP, _TXN_VERSION)}
+        for name in kept:
+            self._session.conf.unset(name)
+        empty = self._session.createDataFrame([], columns)
+        layout = (self._destination.partition_by, self._destination.cluster_by)
+        how = WriteOptions("overwrite", "overwrite", *layout)
+        write_delta(empty, self._path, how)
+        for name, value in kept.items():
+            self._conf(name, str(value))
+        self._conf(_METADATA, json.dumps(self._stamp))
+
+    def _name(self) -> str:
+        escaped = self._path.replace("`", "``")
+        return f"delta.`{escaped}`"
+
+    def _conf(self, name: str, value: str) -> None:
+        self._session.conf.set(name, value)

@@ -1,0 +1,1 @@
+"""Tests of the pipeline, from single functions up to whole runs."""

@@ -37,6 +37,8 @@ class Status(str, Enum):
         return self not in (Status.PENDING, Status.RUNNING)
 
 
+NOT_SELECTED = "not selected"
+"""The reason of a step that the selection leaves out."""
 _OK = frozenset({Status.SUCCESS, Status.SKIPPED, Status.CHECKPOINTED, Status.UNCHANGED})
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
+from pipelines.sample_ods.commands import app as sample_ods
 
 if TYPE_CHECKING:
     from pipelines.pipeline import Pipeline
@@ -31,8 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings=_HELP,
 )
-ods = typer.Typer(help="The embedded sample ODS: a real database in a folder, no server.")
-app.add_typer(ods, name="ods")
+app.add_typer(sample_ods, name="ods")
 
 Flow = Annotated[str, typer.Argument(help="Name of a flow in pipelines/flows, or a path.")]
 Env = Annotated[str | None, typer.Option("--env", "-e", help="Environment of the config.")]
@@ -242,11 +242,12 @@ def show(
     from pipelines.sinks.run_log import read_run
 
     _one_of("--format", output, ("text", "json"))
-    log = read_run(log_folder(project_dir, config, env), run_id)
+    folder = log_folder(project_dir, config, env)
+    log = read_run(folder, run_id)
     if output == "json":
         _print(json.dumps(log, indent=1, ensure_ascii=False))
     else:
-        _print(console.show_text(log))
+        _print(console.show_text(log, log=str(folder / f"{log['run_id']}.json")))
 
 
 @app.command()
@@ -288,51 +289,6 @@ def doctor(
     _print(console.doctor_text(rows))
     if any(row.state == "fail" for row in rows):
         raise typer.Exit(1)
-
-
-Folder = Annotated[
-    Path | None, typer.Option("--folder", help="Its folder; data/ods of the project if not given.")
-]
-
-
-@ods.command("create")
-def ods_create(
-    folder: Folder = None,
-    project_dir: ProjectDir = None,
-    students: Annotated[int, typer.Option(min=1, help="How many students.")] = 1_000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 42,
-    if_missing: Annotated[bool, typer.Option("--if-missing", help="Or leave as it is.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace one that is there.")] = False,
-) -> None:
-    """Make a sample ODS with synthetic students, some of their data dirty on purpose."""
-    from pipelines.sample_ods import derby
-
-    place = _ods_folder(folder, project_dir)
-    if if_missing and derby.exists(place):
-        return
-    derby.create(place, students, seed, force=force)
-    _message(f"made {place} with {students:,} students")
-
-
-@ods.command("change")
-def ods_change(
-    folder: Folder = None,
-    project_dir: ProjectDir = None,
-    changes: Annotated[int, typer.Option(min=1, help="How many changes the day brings.")] = 50,
-) -> None:
-    """Let a day pass: inserts, updates, deletes and re-enrollments."""
-    from pipelines.sample_ods import derby
-
-    place = _ods_folder(folder, project_dir)
-    _message(f"{derby.apply_changes(place, changes)}")
-
-
-@ods.command("info")
-def ods_info(folder: Folder = None, project_dir: ProjectDir = None) -> None:
-    """Count what is in the sample ODS."""
-    from pipelines.sample_ods import derby
-
-    _print(f"{derby.describe(_ods_folder(folder, project_dir))}")
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -405,12 +361,6 @@ def _variables(given: list[str]) -> dict[str, Any]:
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise UsageError(f"{option} is one of {', '.join(allowed)}, found {value!r}")
-
-
-def _ods_folder(folder: Path | None, project_dir: Path | None) -> Path:
-    from pipelines.spec.loader import find_project_dir
-
-    return folder or (project_dir or find_project_dir(Path.cwd())) / "data" / "ods"
 
 
 def _tell(findings: Sequence[Any]) -> None:

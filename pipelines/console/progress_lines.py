@@ -79,6 +79,7 @@ class PlainProgress:
     def handle(self, event: Event) -> None:
         """Writes ``event``."""
         from pipelines.results import (
+            NOT_SELECTED,
             AttemptFailed,
             RunFinished,
             RunStarted,
@@ -102,6 +103,8 @@ class PlainProgress:
         elif isinstance(event, AttemptFailed):
             self._retry(event)
         elif isinstance(event, StepFinished):
+            if event.result.reason == NOT_SELECTED:
+                return
             self._line(event.at, *step_words(event.result))
             for line in failure_lines(event.result):
                 write_line(f"{' ' * 10}{line}", self._stream)

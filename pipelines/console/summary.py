@@ -19,6 +19,7 @@ from pipelines.console.words import (
     styled,
     table,
 )
+from pipelines.results import NOT_SELECTED
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,7 +50,7 @@ def summary_text(
         color: whether with colours; None decides by stdout and NO_COLOR.
     """
     run = run_result.as_dict()
-    log = _near_path(run_result.run.log_file) if log is None else log
+    log = run_result.run.log_file if log is None else log
     return render(*_body(run, log), width=width, color=color)
 
 
@@ -86,9 +87,12 @@ def _near_path(path: str) -> str:
 
 
 def _body(run: Tree, log: str) -> Iterable[RenderableType]:
-    steps = list(run.get("steps") or ())
+    all_steps = list(run.get("steps") or ())
+    steps = [step for step in all_steps if step.get("reason") != NOT_SELECTED]
     if steps:
         yield _step_table(steps)
+    if len(steps) < len(all_steps):
+        yield styled(f"{counted(len(all_steps) - len(steps), 'step')} {NOT_SELECTED}", "dim")
     for step in steps:
         if step.get("status") in BROKEN:
             yield ""
@@ -110,9 +114,12 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
     yield ""
     status = str(run.get("status", "?"))
     took = f" in {duration_text(run['duration_seconds'])}" if run.get("finished_at") else ""
-    tail = f" — log {log}" if log else ""
+    tail = f" — log {_near_path(log)}" if log else ""
     style = "bold green" if status == "success" else "bold red"
     yield styled(f"run {run.get('run_id')} {status}{took}{tail}", style)
+    if {step.get("status") for step in steps} == {"checkpointed"}:
+        told = f"batch {run.get('batch_id')} was done already; --no-resume does it again"
+        yield styled(told, "dim")
 
 
 def _step_table(steps: Sequence[Tree]) -> RenderableType:

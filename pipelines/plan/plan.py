@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.graph import Graph, StepNode, build_graph
 from pipelines.plan.selection import History, select_steps
+from pipelines.results import NOT_SELECTED
 
 if TYPE_CHECKING:
     from pipelines.spec.flow import Flow
@@ -103,7 +104,7 @@ def build_plan(flow: Flow, request: RunRequest, history: History | None = None) 
         elif step_id in needed_views:
             steps[step_id] = PlannedStep(node, Action.VIEW, "a selected step reads its view")
         else:
-            steps[step_id] = PlannedStep(node, Action.SKIP, "not selected")
+            steps[step_id] = PlannedStep(node, Action.SKIP, NOT_SELECTED)
     return Plan(flow, graph, request, steps)
 
 

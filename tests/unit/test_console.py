@@ -19,6 +19,7 @@ from pipelines.errors import Finding
 from pipelines.plan.compile import CompiledPlan, compile_plan
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.results import (
+    NOT_SELECTED,
     Attempt,
     AttemptFailed,
     CheckResult,
@@ -43,6 +44,7 @@ REFUSED = ErrorInfo("08001", "refused [bold]by\x1b[31m host", True, "SQLSTATE 08
 RUN = RunInfo(
     "r1", "b1", "edfi", "main_flow.yaml", "x", "local", "daily", ("2026-11-23", "2026-11-24"),
     START, "etl", "host", "abc", {"spark": "4.2.0"}, 1, (STUDENTS, HUB, FACT),
+    str(Path.cwd() / "elsewhere/r1.json"),
 )  # fmt: skip
 
 
@@ -162,7 +164,7 @@ def test_summary_text_tells_counts_failures_samples_and_warnings() -> None:
     assert "id=7" in text
     assert f"! {STUDENTS}  dq/a.sql: value 12, expected value <= 10  (few rows)" in text
     last = text.splitlines()[-1]
-    assert last == "run r1 failed in 31.2 s — log pipelines/logs/r1.json"
+    assert last == "run r1 failed in 31.2 s — log elsewhere/r1.json"
 
 
 def test_summary_text_when_no_color_set_then_no_escape(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,15 +187,17 @@ def test_summary_text_when_run_is_long_then_groups_that_ended_well_are_one_row()
 
 def test_show_text_shows_the_same_as_the_summary_with_circumstances_above() -> None:
     run = failed_run()
-    shown = console.show_text(run.as_dict(), width=100, color=False)
+    shown = console.show_text(run.as_dict(), log=RUN.log_file, width=100, color=False)
     assert shown.endswith(console.summary_text(run, width=100, color=False))
     assert "etl@host" in shown
     assert "spark 4.2.0" in shown
 
 
 def test_show_text_when_log_is_of_a_killed_run_then_still_shown() -> None:
-    text = console.show_text({"run_id": "r9", "status": "interrupted", "steps": []}, color=False)
-    assert text.splitlines()[-1].startswith("run r9 interrupted — log")
+    text = console.show_text(
+        {"run_id": "r9", "status": "interrupted", "steps": []}, log="r9.json", color=False
+    )
+    assert text.splitlines()[-1].endswith("run r9 interrupted — log r9.json")
 
 
 def test_history_text_has_a_line_a_run() -> None:
@@ -229,7 +233,7 @@ def test_plain_progress_writes_a_line_an_event_and_then_the_summary() -> None:
     assert lines[5].endswith(success)
     assert f"  {FACT}  blocked  (waits for silver.hubs.hub)" in out.getvalue()
     assert lines[-1].endswith("  run r1  failed  31.2 s  1 success, 1 failed, 1 blocked")
-    assert results.getvalue().endswith("log pipelines/logs/r1.json\n")
+    assert results.getvalue().endswith("log elsewhere/r1.json\n")
 
 
 def test_json_progress_writes_one_object_an_event() -> None:
@@ -415,3 +419,30 @@ def test_every_public_name_of_console_can_be_had() -> None:
     assert all(callable(getattr(console, name)) for name in console.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = console.no_such_name
+
+
+def test_summary_text_when_steps_are_not_selected_then_only_their_number_is_told() -> None:
+    left = step(HUB, Status.SKIPPED, reason=NOT_SELECTED)
+    done = step(STUDENTS, Status.SUCCESS, 2)
+    text = console.summary_text(
+        RunResult.collect(RUN, [done, left], finished_at=at(3)), width=100, color=False
+    )
+    assert HUB not in text
+    assert "1 step not selected" in text
+
+
+def test_summary_text_when_the_batch_was_done_already_then_says_how_to_do_it_again() -> None:
+    steps = [step(each, Status.CHECKPOINTED) for each in RUN.step_ids]
+    text = console.summary_text(
+        RunResult.collect(RUN, steps, finished_at=at(1)), width=100, color=False
+    )
+    assert text.splitlines()[-1] == "batch b1 was done already; --no-resume does it again"
+
+
+def test_plain_progress_when_a_step_is_not_selected_then_no_line_tells_of_it() -> None:
+    stream = io.StringIO()
+    plain = console.PlainProgress(stream, io.StringIO(), color=False)
+    plain.handle(StepFinished(step(HUB, Status.SKIPPED, reason=NOT_SELECTED), at(1)))
+    assert stream.getvalue() == ""
+    plain.handle(StepFinished(step(HUB, Status.SKIPPED, reason="its 'when' is false"), at(1)))
+    assert HUB in stream.getvalue()

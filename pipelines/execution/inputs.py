@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.compile import CompiledStep
     from pipelines.spec.steps import PreView
+    from pipelines.utils.datasource import DataSource
 
 _TRAVELS = ("versionAsOf", "timestampAsOf")
 
@@ -132,7 +133,7 @@ def _from_datasource(
     try:
         return datasource.read(session, **what)  # type: ignore[arg-type]
     except Exception as error:
-        raise datasource_error(name, datasource.place, as_sql_error(error)) from error
+        raise _unreadable(datasource, as_sql_error(error)) from error
 
 
 def _from_files(
@@ -149,13 +150,16 @@ def _from_files(
         raise as_sql_error(error, where=path) from error
 
 
-def datasource_error(name: str, place: str, error: SqlError) -> DatasourceError:
+def _unreadable(datasource: DataSource, error: SqlError) -> DatasourceError:
     """``error`` with the datasource and host that it came from."""
+    hint = "is the database up, and do user and password fit? 'pipeline doctor' tries it"
+    if datasource.type != "jdbc":
+        hint = "is the path right, and may this user read it?"
     return DatasourceError(
         error.message,
         condition=error.condition,
         sql_state=error.sql_state,
         java_class=error.java_class,
-        where=f"datasource {name} at {place}",
-        hint="is the database up, and do user and password fit? 'pipeline doctor' tries it",
+        where=f"datasource {datasource.name} at {datasource.place}",
+        hint=hint,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,7 +16,7 @@ from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
 from pipelines.sample_ods.commands import app as sample_ods
 
 if TYPE_CHECKING:
-    from pipelines.pipeline import Pipeline
+    from pipelines.prepared import Options, PreparedFlow
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -79,10 +79,13 @@ def run(
     from pipelines import console
 
     _one_of("--log-format", log_format, ("auto", "rich", "text", "json"))
-    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
-                         run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
-                         full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
-                         debug=debug, sinks=lambda: [console.progress(log_format)])  # fmt: skip
+    from pipelines.pipeline import Pipeline
+
+    options = _options(env=env, config=config, project_dir=project_dir, batch_id=batch_id,
+                       run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
+                       full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
+                       debug=debug)  # fmt: skip
+    pipeline = Pipeline(flow, options, sinks=[console.progress(log_format)])
     warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
     if dry_run:
         pipeline.checked()
@@ -108,7 +111,7 @@ def validate(
     from pipelines import console
 
     _one_of("--format", output, ("text", "json", "github"))
-    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, var=var)
+    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
     try:
         findings = pipeline.findings()
     except (FlowError, ConfigError) as error:
@@ -137,7 +140,7 @@ def plan(
     from pipelines import console
 
     _one_of("--format", output, ("text", "json"))
-    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
+    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                          run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                          full_refresh=full_refresh)  # fmt: skip
     decisions = pipeline.decisions()
@@ -161,7 +164,7 @@ def render(
     from pipelines import console
 
     name, wanted = (flow, step) if step is not None else ("main_flow", flow)
-    pipeline = _pipeline(
+    pipeline = _prepare(
         name, env=env, config=config, project_dir=project_dir, run_date=run_date, var=var
     )
     _print(console.step_text(pipeline.step(wanted)))
@@ -186,7 +189,7 @@ def graph(
     from pipelines.plan.graph import build_graph
     from pipelines.sinks.run_log import read_run
 
-    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir)
+    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir)
     statuses = None
     if run_id is not None:
         log = read_run(pipeline.log_folder, run_id)
@@ -214,13 +217,13 @@ def history(
 ) -> None:
     """List the runs, newest first, from their logs; no JVM."""
     from pipelines import console
-    from pipelines.pipeline import log_folder
     from pipelines.sinks.run_log import read_runs
+    from pipelines.spec.loader import log_folder
 
     _one_of("--format", output, ("text", "json"))
     wanted = None
     if flow is not None:
-        wanted = _pipeline(flow, project_dir=project_dir).flow.pipeline.name
+        wanted = _prepare(flow, project_dir=project_dir).flow.pipeline.name
     runs = read_runs(log_folder(project_dir, config, env), wanted, limit=limit)
     if output == "json":
         _print(json.dumps(runs, indent=1, ensure_ascii=False))
@@ -238,8 +241,8 @@ def show(
 ) -> None:
     """Show one run from its log; no JVM."""
     from pipelines import console
-    from pipelines.pipeline import log_folder
     from pipelines.sinks.run_log import read_run
+    from pipelines.spec.loader import log_folder
 
     _one_of("--format", output, ("text", "json"))
     folder = log_folder(project_dir, config, env)
@@ -274,7 +277,7 @@ def doctor(
     from pipelines.execution.doctor import examine
     from pipelines.execution.jars import DEFAULT_PACKAGES
 
-    pipeline = _pipeline(flow, env=env, config=config, project_dir=project_dir)
+    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir)
     compiled = pipeline.checked()
     rows = list(
         examine(
@@ -320,26 +323,29 @@ def _one_value_an_option(words: Sequence[str]) -> list[str]:
     return spread
 
 
-def _pipeline(
-    flow: str,
+def _prepare(flow: str, **words: Any) -> PreparedFlow:
+    from pipelines.prepared import PreparedFlow
+
+    return PreparedFlow(flow, _options(**words))
+
+
+def _options(
     *,
     run_date: datetime | None = None,
     var: list[str] | None = None,
     select: list[str] | None = None,
     exclude: list[str] | None = None,
-    sinks: Callable[[], list[Any]] = list,
     **rest: Any,
-) -> Pipeline:
-    from pipelines.pipeline import Options, Pipeline
+) -> Options:
+    from pipelines.prepared import Options
 
-    options = Options(
+    return Options(
         run_date=run_date.date() if run_date else None,
         vars=_variables(var or []),
         select=tuple(select or ()),
         exclude=tuple(exclude or ()),
         **rest,
     )
-    return Pipeline(flow, options, sinks=sinks())
 
 
 def _variables(given: list[str]) -> dict[str, Any]:

@@ -132,6 +132,13 @@ def load_environment(
     return chosen, _overridden(document, chosen, overrides)
 
 
+def log_folder(project_dir: Path | None, config: Path | None, env: str | None) -> Path:
+    """Where the JSON logs of an environment are; no flow is looked at."""
+    root = project_dir or find_project_dir(Path.cwd())
+    _, environment = load_environment(root, config_file=config, name=env)
+    return root / Path(environment.logs.path).expanduser()
+
+
 def merged_datasources(
     flow: Flow, environment: Environment
 ) -> tuple[dict[str, dict[str, Any]], list[Finding]]:

@@ -1,0 +1,240 @@
+"""A flow in one environment, up to where Spark begins: read, planned, rendered, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import FlowError, UsageError, near_names
+from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
+from pipelines.execution.connections import Connections
+from pipelines.execution.files import LocalFiles, cache_folder, is_local
+from pipelines.execution.resume import Decision, decide_all
+from pipelines.execution.run_info import new_run_id
+from pipelines.plan.checks import check_plan
+from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
+from pipelines.plan.plan import RunRequest, build_plan
+from pipelines.plan.selection import History
+from pipelines.results import utc_now
+from pipelines.sinks.run_log import last_run
+from pipelines.spec.loader import find_flow_file, load_environment, load_flow
+from pipelines.utils.sql_loader import SqlLoader
+
+if TYPE_CHECKING:
+    from pipelines.errors import Finding
+    from pipelines.spec.config import Environment
+    from pipelines.spec.flow import Flow
+
+
+def generate_batch_id(configured: str | None = None, now: Callable[[], datetime] = utc_now) -> str:
+    """The batch's name: what was configured, else the time in UTC, as ``20261123T105824Z``."""
+    return configured or now().strftime("%Y%m%dT%H%M%SZ")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may ask of a run, apart from the flow; the CLI's options by the same names."""
+
+    env: str | None = None
+    config: Path | None = None
+    project_dir: Path | None = None
+    batch_id: str | None = None
+    run_date: date | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    resume: bool = True
+    full_refresh: bool = False
+    threads: int = 0
+    fail_fast: bool = False
+    debug: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what the batch has done already is left out; a full refresh does it all anew."""
+        return self.resume and not self.full_refresh
+
+
+class PreparedFlow:
+    """One flow in one environment, ready to be validated and planned; nothing here starts Spark.
+
+    Args:
+        flow: name of a flow below `pipelines/flows/`, or the path of its file.
+        options: what is asked of it.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        flow: str | Path,
+        options: Options | None = None,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.options = options or Options()
+        self._flow_name, self._now = str(flow), now
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The flow. Raises FlowError with every finding of its file."""
+        root = self.options.project_dir
+        return load_flow(find_flow_file(self._flow_name, root), root)
+
+    @cached_property
+    def _chosen_environment(self) -> tuple[str, Environment]:
+        return load_environment(
+            self.flow.project_dir, config_file=self.options.config, name=self.options.env
+        )
+
+    @property
+    def environment(self) -> Environment:
+        """The environment's settings. Raises ConfigError with every finding of the config."""
+        return self._chosen_environment[1]
+
+    @cached_property
+    def loader(self) -> SqlLoader:
+        """The template engine of the project."""
+        return SqlLoader(self.flow.project_dir)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Datasources, addresses and secrets."""
+        return Connections(
+            self.environment, self.flow.project_dir, self.loader, lambda: self.compiled
+        )
+
+    @property
+    def log_folder(self) -> Path:
+        """Where the JSON logs are."""
+        return self.flow.project_dir / Path(self.environment.logs.path).expanduser()
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where jars and Spark's own files are kept."""
+        return cache_folder(self.flow.project_dir)
+
+    @cached_property
+    def compiled(self) -> CompiledPlan:
+        """The plan, rendered; of a resumed batch with the day and variables that it began with."""
+        asked, moment = self.options, self._now()
+        request = RunRequest(
+            run_id=new_run_id(moment),
+            run_date=asked.run_date or moment.date(),
+            batch_id=asked.batch_id,
+            vars=asked.vars,
+            select=asked.select,
+            exclude=asked.exclude,
+            resume=asked.resume,
+            full_refresh=asked.full_refresh,
+            threads=asked.threads,
+            fail_fast=asked.fail_fast,
+            debug=asked.debug,
+        )
+        compiled = self._compile(request, asked.batch_id)
+        store = self._local_checkpoints(compiled)
+        record = store.batch(compiled.batch_id) if store and asked.goes_on else None
+        return self._resumed(compiled, record)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that is wrong and can be told without Spark; errors and warnings."""
+        looked_in = ", ".join(self.environment.secrets.providers)
+        missing = [
+            self.flow.document.finding(
+                "missing-secret",
+                f"secret {name!r} is asked for, and no provider has it",
+                ("pipeline",),
+                severity="warning",
+                hint=f"looked in: {looked_in}",
+            )
+            for name in sorted(self.compiled.secrets)
+            if not self.connections.has_secret(name)
+        ]
+        return (*check_plan(self.compiled), *missing)
+
+    def checked(self) -> CompiledPlan:
+        """The compiled plan.
+
+        Raises:
+            FlowError: with every error that was found.
+        """
+        errors = [finding for finding in check_plan(self.compiled) if finding.severity == "error"]
+        if errors:
+            raise FlowError(errors)
+        return self.compiled
+
+    def decisions(self) -> Mapping[str, Decision | None]:
+        """For every step whether the run would leave it out, and why; None where it runs."""
+        compiled = self.checked()
+        store = self._local_checkpoints(compiled)
+        if not self.options.goes_on or (store and store.batch(compiled.batch_id) is None):
+            store = None
+
+        def marker(step_id: str) -> Marker | None:
+            return store.marker(compiled.batch_id, step_id) if store else None
+
+        return decide_all(compiled, marker, LocalFiles())
+
+    def step(self, name: str) -> CompiledStep:
+        """The compiled step called ``name``, or `stage.group.step`.
+
+        Raises:
+            UsageError: there is none; near names are offered.
+        """
+        steps = self.checked().steps
+        fits = [step for step in steps.values() if name in (step.id, step.node.step.name)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            raise UsageError(f"{name!r} fits {' and '.join(step.id for step in fits)}")
+        near = near_names(name, [*steps, *(step.node.step.name for step in steps.values())])
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UsageError(f"no step is called {name!r}", hint=hint)
+
+    def _compile(self, request: RunRequest, batch_id: str | None) -> CompiledPlan:
+        name, environment = self._chosen_environment
+        plan = build_plan(self.flow, request, self._history(request))
+        if batch_id is None and self.flow.pipeline.batch_id is None:
+            batch_id = generate_batch_id(now=self._now)
+        return compile_plan(plan, self.loader, name, environment, batch_id)
+
+    def _resumed(self, compiled: CompiledPlan, record: BatchRecord | None) -> CompiledPlan:
+        """``compiled`` as its batch began, where it did."""
+        if record is None:
+            return compiled
+        began = date.fromisoformat(record.run_date)
+        if self.options.run_date not in (None, began):
+            raise UsageError(
+                f"batch {record.batch_id!r} was begun for {began}, not {self.options.run_date}",
+                hint="leave --run-date out, or give --no-resume or another --batch-id",
+            )
+        request = compiled.plan.request
+        request = replace(request, run_date=began, vars={**record.vars, **request.vars})
+        return self._compile(request, record.batch_id)
+
+    def _history(self, request: RunRequest) -> History | None:
+        """The past, where a selection asks for it."""
+        asked = " ".join((*request.select, *request.exclude))
+        if "result:" not in asked and "state:" not in asked:
+            return None
+        name, environment = self._chosen_environment
+        last = last_run(self.log_folder, self.flow.pipeline.name, name)
+        then = {step["id"]: step for step in last["steps"]} if last else {}
+        plan = build_plan(self.flow, replace(request, select=(), exclude=()))
+        now = compile_plan(plan, self.loader, name, environment, request.batch_id or "").steps
+        modified = frozenset(
+            step_id
+            for step_id, step in now.items()
+            if then.get(step_id, {}).get("fingerprint") != step.fingerprint
+        )
+        statuses = {step_id: step["status"] for step_id, step in then.items()} if last else None
+        return History(statuses, modified)
+
+    def _local_checkpoints(self, compiled: CompiledPlan) -> CheckpointStore | None:
+        checkpoint = compiled.checkpoint
+        if not checkpoint.enabled or not is_local(checkpoint.path):
+            return None
+        return CheckpointStore(LocalFiles(), checkpoint.path)

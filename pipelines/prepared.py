@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -14,7 +15,6 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
-from pipelines.execution.run_info import new_run_id
 from pipelines.plan.checks import check_plan
 from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
 from pipelines.plan.plan import RunRequest, build_plan
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 def generate_batch_id(configured: str | None = None, now: Callable[[], datetime] = utc_now) -> str:
     """The batch's name: what was configured, else the time in UTC, as ``20261123T105824Z``."""
     return configured or now().strftime("%Y%m%dT%H%M%SZ")
+
+
+def generate_run_id(moment: datetime) -> str:
+    """A run's name: the time in UTC and six random digits, so that names sort by time."""
+    return f"{moment.strftime('%Y%m%dT%H%M%SZ')}-{os.urandom(3).hex()}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class PreparedFlow:
         """The plan, rendered; of a resumed batch with the day and variables that it began with."""
         asked, moment = self.options, self._now()
         request = RunRequest(
-            run_id=new_run_id(moment),
+            run_id=generate_run_id(moment),
             run_date=asked.run_date or moment.date(),
             batch_id=asked.batch_id,
             vars=asked.vars,
@@ -213,6 +218,8 @@ class PreparedFlow:
             )
         request = compiled.plan.request
         request = replace(request, run_date=began, vars={**record.vars, **request.vars})
+        if request == compiled.plan.request and record.batch_id == compiled.batch_id:
+            return compiled
         return self._compile(request, record.batch_id)
 
     def _history(self, request: RunRequest) -> History | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan
 
 _GIT_SECONDS = 5
-
-
-def new_run_id(moment: datetime) -> str:
-    """A run's name: the time in UTC and six random digits, so that names sort by time."""
-    return f"{moment.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
 
 
 def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path) -> RunInfo:

@@ -207,8 +207,8 @@ class _GraphBuilder:
     def link(self, node: str, owner: str, reference: str, number: int) -> None:
         place = (*self.places[owner], "depends_on", number)
         candidates = sorted(set(self.names.get(reference, ())))
-        exact = [item for item in candidates if item[1] == reference and "." in reference]
-        candidates = exact or candidates
+        if reference in self.steps:  # stage.group.step is always exact
+            candidates = [("step", reference)]
         if not candidates:
             self.add(
                 "unknown-dependency",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -260,11 +260,14 @@ class Pipeline(PreparedFlow):
         """Does ``action``; a failure is told on stderr once and fails nothing."""
         try:
             action()
+        except BrokenPipeError:
+            return  # nobody reads any more; the run goes on
         except Exception as error:
             text = self.connections.redact(f"{type(error).__name__}: {error}")
             if text not in self._told:
                 self._told.add(text)
-                sys.stderr.write(f"warning: {text}\n")
+                with suppress(BrokenPipeError):
+                    sys.stderr.write(f"warning: {text}\n")
 
     @property
     def _lock_file(self) -> Path:

@@ -297,15 +297,20 @@ def doctor(
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
     given = list(sys.argv[1:] if words is None else words)
+    code: Any = 0
     try:
         app(_one_value_an_option(given), prog_name="pipeline")
+    except SystemExit as end:
+        code = end.code
     except PipelineError as error:
         _message(f"error: {error}")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    sys.exit(0)
+        code = error.exit_code
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # `… | head`: else Python complains of it at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def _one_value_an_option(words: Sequence[str]) -> list[str]:

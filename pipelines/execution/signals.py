@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first ends the run in good order, the second at once."""
+"""Signals to stop, and a closed terminal: the first ends the run in order, the next at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.errors import StepCancelledError
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-_WATCHED = (signal.SIGINT, signal.SIGTERM)
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
@@ -35,7 +35,9 @@ class Signals:
     def __enter__(self) -> Signals:
         """Begins to listen."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in _WATCHED}
+            found = {number: signal.getsignal(number) for number in _WATCHED}
+            # What the caller ignores, as `nohup` does, stays ignored.
+            self._before = {n: told for n, told in found.items() if told is not signal.SIG_IGN}
             self.listen()
         return self
 

@@ -373,3 +373,25 @@ def test_reader_when_its_upstream_was_never_written_then_says_how_to_get_it(
     assert error is not None
     assert "reads stage.group.base, which has never been written" in error.message
     assert error.hint == "run it too: --select +reader"
+
+
+def test_run_when_nobody_reads_what_it_tells_any_more_then_it_goes_on_to_its_end(
+    project: Callable[..., Project],
+) -> None:
+    import json
+
+    made = project(
+        """
+        - name: one
+          source: {type: delta, query: select 1 as id}
+          destination: {path: "{{ base_path }}/one"}
+        """
+    )
+
+    def closed(event: object) -> None:
+        raise BrokenPipeError
+
+    ran = made.run(on_event=closed)
+    assert ran.statuses == {"one": "success"}
+    log = json.loads((made.root / "pipelines/logs/pipeline_log.json").read_text(encoding="utf-8"))
+    assert log["status"] == "success"

@@ -1,13 +1,19 @@
-"""Stand-ins for what tests of single modules must not need: the JVM, a storage, a clock."""
+"""Stand-ins for what tests of single modules must not need: the JVM, a storage, files, a clock."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
+
+from pipelines.spec.flow import Flow, FlowFile
+from pipelines.spec.validation import validate
+from pipelines.spec.yaml_document import parse_document
 
 
 class JavaException:
@@ -109,3 +115,33 @@ class FilesInMemory:
 
     def exists(self, path: str) -> bool:
         return any(known == path or known.startswith(f"{path}/") for known in self.texts)
+
+
+def step(name: str, *depends_on: str, **more: Any) -> dict[str, Any]:
+    """A step of a flow; it writes a table of its own."""
+    return {
+        "name": name,
+        "depends_on": list(depends_on),
+        "source": {"type": "delta", "query": "select 1 as id"},
+        "destination": {"path": f"lake/{name}"},
+        **more,
+    }
+
+
+def group(name: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A group of a flow."""
+    return {"name": name, "steps": list(steps), **more}
+
+
+def stage(name: str, *groups: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A stage of a flow."""
+    return {"name": name, "groups": list(groups), **more}
+
+
+def flow(*stages: dict[str, Any]) -> Flow:
+    """A flow as if read from a file, each key on a line of its own."""
+    text = json.dumps({"pipeline": {"name": "toy", "stages": stages}}, indent=1)
+    document = parse_document(text, "flow.yaml")
+    read, findings = validate(FlowFile, document.tree, document)
+    assert read is not None, findings
+    return Flow(Path("/project/flow.yaml"), Path("/project"), "", read.pipeline, document)

@@ -262,6 +262,16 @@ LASTING = {
         jdbc_error("28000", "java.sql.SQLNonTransientConnectionException"),
         "SQLSTATE 28000: login refused",
     ),
+    "login refused behind a broken connection": (
+        JavaError(
+            JavaException(
+                "java.sql.SQLNonTransientConnectionException",
+                sql_state="08001",
+                cause=JavaException("java.sql.SQLException", sql_state="28000"),
+            )
+        ),
+        "SQLSTATE 28000: login refused",
+    ),
     "bad data in a task that writes": (
         JavaError(
             JavaException(

@@ -31,7 +31,8 @@ import subprocess, sys
 from pathlib import Path
 from pipelines.execution.lock import RunLock
 with RunLock(Path(sys.argv[1]), {"run_id": "of another process", "pid": 1}):
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "input()"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, close_fds=False)
     print(child.pid, flush=True)
     sys.stdin.read()
     child.communicate()

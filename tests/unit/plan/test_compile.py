@@ -173,10 +173,10 @@ def test_fingerprint_when_compiled_again_then_is_the_same_though_the_run_is_anot
 def test_fingerprint_when_the_sql_uses_the_day_then_changes_with_it_and_else_it_does_not(
     made: Project,
 ) -> None:
-    next_day = {"run_date": date(2026, 11, 24)}
-    assert _step(made).fingerprint == _step(made, **next_day).fingerprint
+    next_day = date(2026, 11, 24)
+    assert _step(made).fingerprint == _step(made, run_date=next_day).fingerprint
     _edit(made, "sql/orders.sql", "select *", "select '{{ run.window_end }}' as day, *")
-    assert _step(made).fingerprint != _step(made, **next_day).fingerprint
+    assert _step(made).fingerprint != _step(made, run_date=next_day).fingerprint
 
 
 def test_fingerprint_when_an_environment_reads_another_database_then_differs(

@@ -29,6 +29,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+_LEAST_PREFIX = 3
 Severity = Literal["error", "warning"]
 
 
@@ -140,9 +141,11 @@ class SelectionError(UsageError):
 
 
 class TemplateError(UsageError):
-    """A Jinja template that cannot be rendered.
+    """A Jinja template that cannot be rendered, or a file of the project that cannot be read.
 
     Attributes:
+        code: ``template``, or what is wrong with the file: ``missing-file``, ``outside-file``,
+            ``unreadable-file``.
         file: template's file or the document that it stands in.
         line: line within the file, 0 if unknown.
         near: names that exist and look alike.
@@ -156,8 +159,9 @@ class TemplateError(UsageError):
         line: int = 0,
         hint: str = "",
         near: Sequence[str] = (),
+        code: str = "template",
     ) -> None:
-        self.file, self.line, self.near = file, line, tuple(near)
+        self.file, self.line, self.near, self.code = file, line, tuple(near), code
         super().__init__(message, hint=hint, where=f"{file}:{line}" if line else file)
 
 
@@ -237,9 +241,11 @@ class JarResolutionError(PipelineError):
 
 
 def near_names(name: str, candidates: Iterable[str], most: int = 2) -> tuple[str, ...]:
-    """The candidates that look like ``name``, best first, at most ``most`` of them."""
+    """The candidates that look like ``name`` or go on from it, best first, at most ``most``."""
     known = {candidate.lower(): candidate for candidate in candidates}
     close = difflib.get_close_matches(name.lower(), known, n=most, cutoff=0.6)
+    if not close and len(name) >= _LEAST_PREFIX:
+        close = [one for one in known if one.startswith(name.lower())][:most]
     return tuple(known[match] for match in close if known[match] != name)
 
 

@@ -154,11 +154,6 @@ def test_marker_when_cut_off_anywhere_then_is_set_aside_and_the_step_is_not_done
         b"<<<<<<< HEAD",
         pytest.param(
             b'{"run_id": "\xff\xfe"}',
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=UnicodeDecodeError,
-                reason="bytes that are no UTF-8 break the run: the text is read outside of the try",
-            ),
         ),
     ],
 )
@@ -207,23 +202,14 @@ ODD = [
     "-rf",
     pytest.param(
         ".",
-        marks=pytest.mark.xfail(
-            strict=True, reason="a batch called '.' has no folder of its own: '.' is not escaped"
-        ),
     ),
     pytest.param(
         "x" * 300,
         id="300 letters",
-        marks=pytest.mark.xfail(
-            strict=True, raises=OSError, reason="the batch's name is the folder's, however long"
-        ),
     ),
     pytest.param(
         "授業" * 20,
         id="40 Japanese letters",
-        marks=pytest.mark.xfail(
-            strict=True, raises=OSError, reason="each letter becomes nine; 255 is a name's limit"
-        ),
     ),
 ]
 
@@ -248,9 +234,6 @@ def test_batches_when_their_names_differ_then_so_do_their_folders(one: str, othe
     assert all(path.startswith("/lake/ckpt/") for path in paths)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OSError, reason="a marker's file is named by stage, group and step in full"
-)
 def test_marker_when_the_names_are_as_long_as_a_flow_allows_then_is_saved(tmp_path: Path) -> None:
     step_id = ".".join(letter * 128 for letter in "abc")
     save_step_checkpoint(tmp_path, "b1", step_id, MARKER)

@@ -336,9 +336,6 @@ def test_failure_when_it_lasts_then_is_never_tried_again_and_says_why(
         BrokenPipeError("broken"),
         pytest.param(
             ConnectionAbortedError("aborted"),
-            marks=pytest.mark.xfail(
-                strict=True, reason="judged by the class's own name, not by what it derives from"
-            ),
         ),
     ],
     ids=lambda error: type(error).__name__,

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from pipelines.execution.files import FileStore
+
+_LONGEST_NAME = 180
+"""File systems take 255; a temporary name is longer than the name."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class CheckpointStore:
 
     def marker_path(self, batch_id: str, step_id: str) -> str:
         """Where the marker of a step is."""
-        return f"{self._batch_folder(batch_id)}/{step_id}.json"
+        return f"{self._batch_folder(batch_id)}/{_file_name(step_id)}.json"
 
     def marker(self, batch_id: str, step_id: str) -> Marker | None:
         """The marker of a step; None where there is none or it cannot be read.
@@ -103,7 +107,7 @@ class CheckpointStore:
         self._files.write(path, json.dumps(asdict(record), indent=1, sort_keys=True))
 
     def _batch_folder(self, batch_id: str) -> str:
-        return f"{self.path}/{quote(batch_id, safe=' :+=@,').replace('..', '%2E%2E')}"
+        return f"{self.path}/{_file_name(batch_id)}"
 
     def _read(self, path: str, kind: type[_Record]) -> _Record | None:
         text = self._files.read(path)
@@ -117,3 +121,13 @@ class CheckpointStore:
             self._files.move(path, f"{path}.corrupt")
             self.set_aside.append(path)
             return None
+
+
+def _file_name(name: str) -> str:
+    """``name`` as one that every file system takes; a long one ends in its hash."""
+    text = quote(name, safe=" :+=@,").replace("..", "%2E%2E")
+    if text == ".":
+        return "%2E"
+    if len(text) <= _LONGEST_NAME:
+        return text
+    return f"{text[: _LONGEST_NAME // 2]}~{sha256(name.encode(errors='replace')).hexdigest()[:32]}"

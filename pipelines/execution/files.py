@@ -47,7 +47,7 @@ class LocalFiles:
     def read(self, path: str) -> str | None:
         """The text at ``path``; None where there is no file."""
         try:
-            return local_path(path).read_text(encoding="utf-8")
+            return local_path(path).read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -94,7 +94,8 @@ class HadoopFiles:
             return None
         stream = files.open(place)
         try:
-            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode()
+            content = bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            return content.decode(errors="replace")
         finally:
             stream.close()
 

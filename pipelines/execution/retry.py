@@ -65,9 +65,6 @@ _PASSING_CLASSES = {
     "TimeoutException": "time-out",
     "EOFException": "connection",
     "ConnectionError": "connection",
-    "ConnectionResetError": "connection",
-    "ConnectionRefusedError": "connection",
-    "BrokenPipeError": "connection",
     "TimeoutError": "time-out",
 }
 
@@ -118,8 +115,9 @@ def _judge_cause(cause: Cause) -> Verdict | None:
             return Verdict(False, f"SQLSTATE {state}: {_LASTING_STATES[state[:length]]}")
     if cause.condition.startswith(_PASSING_CONDITIONS):
         return Verdict(True, f"error condition {cause.condition}")
-    if cause.short_name in _PASSING_CLASSES:
-        return Verdict(True, f"{cause.short_name}: {_PASSING_CLASSES[cause.short_name]}")
+    for name in (cause.short_name, *cause.bases):
+        if name in _PASSING_CLASSES:
+            return Verdict(True, f"{cause.short_name}: {_PASSING_CLASSES[name]}")
     return None
 
 
@@ -156,7 +154,7 @@ def call_with_retry(
         policy: how often, how long apart.
         sleep: waits so many seconds.
         on_failure: told of each failed attempt that another one follows: number, error, wait.
-        is_stopped: asked before each further attempt.
+        is_stopped: asked after each failure; a stop while waiting is for ``call`` to see.
         vary: a random number in [0, 1) for the jitter.
 
     Raises:

@@ -23,6 +23,8 @@ ENGINE_CONF: Mapping[str, str] = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.scheduler.mode": "FAIR",
     "spark.sql.session.timeZone": "UTC",
+    # Else `${env:NAME}` in a statement becomes the variable's value, secrets among them.
+    "spark.sql.variable.substitute": "false",
 }
 LOCAL_CONF: Mapping[str, str] = {
     "spark.databricks.delta.snapshotPartitions": "2",

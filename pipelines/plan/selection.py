@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.errors import SelectionError, near_names
+from pipelines.results import Status
 
 if TYPE_CHECKING:
     from pipelines.plan.graph import Graph, StepNode
@@ -92,6 +93,11 @@ def _roots(graph: Graph, body: str, history: History) -> frozenset[str]:
             raise SelectionError(f"unknown state {value!r}", hint="known: modified")
         return history.modified
     if method == "result" and colon:
+        known = [status.value for status in Status if status.is_final]
+        if value not in known:
+            near = near_names(value, known)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise SelectionError(f"unknown result {value!r} in {body!r}", hint=hint)
         if history.statuses is None:
             raise SelectionError(f"{body!r}: there is no earlier run to look at")
         return frozenset(

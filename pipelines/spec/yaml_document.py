@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,10 @@ def read_document(path: Path, *, shown_as: str = "") -> Document:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Document(name, "", None, (_unreadable(name, f"cannot be read: {why}"),))
-    return parse_document(text, name)
+    document = parse_document(text, name)
+    if document.tree is None and not document.findings:
+        return replace(document, findings=(_unreadable(name, "the file is empty"),))
+    return document
 
 
 def parse_document(text: str, name: str) -> Document:
@@ -116,7 +119,8 @@ def parse_document(text: str, name: str) -> Document:
         return Document(name, text, None, (_unreadable(name, f"not valid YAML: {error}"),))
     builder = _Builder(name)
     tree = builder.value(root, (), 0) if root is not None else None
-    return Document(name, text, tree, tuple(builder.findings), root)
+    # Of a document that is too large no part is worth a look.
+    return Document(name, text, None if builder.stopped else tree, tuple(builder.findings), root)
 
 
 def _compose(text: str) -> Any:
@@ -248,6 +252,7 @@ class _Builder:
             return text
         if node.tag not in (None, "", "!") and not node.tag.endswith(":str"):
             self.tag(node, path)
+            return text
         if text in _WORDS:
             return _WORDS[text]
         if _INT.match(text):

@@ -7,6 +7,7 @@ is no wall against hostile authors of SQL: whoever writes SQL holds Spark's righ
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import traceback
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ class SqlLoader:
             undefined=jinja2.StrictUndefined,
             loader=_ConfinedLoader([str(folder) for folder in dirs]),
             autoescape=False,
+            finalize=_printable,
             keep_trailing_newline=True,
             cache_size=2_000,
         )
@@ -92,9 +94,10 @@ class SqlLoader:
             return text
         try:
             rendered = self._compile(text).render(names)
-        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError, LookupError,
-                RecursionError, AttributeError, OSError) as error:  # fmt: skip
-            raise _template_error(error, names, file, line) from None
+        except (jinja2.TemplateError, TemplateError, ArithmeticError, TypeError, ValueError,
+                LookupError, RecursionError, AttributeError, OSError,
+                MemoryError) as error:  # fmt: skip
+            raise _template_error(error, names, file, line, self.project_dir) from None
         if len(rendered) > MAX_TEXT:
             raise TemplateError(
                 f"the rendered text is longer than {MAX_TEXT} characters", file=file, line=line
@@ -115,23 +118,29 @@ class SqlLoader:
         Raises:
             TemplateError: there is none, it is outside of the project, or it is not UTF-8.
         """
-        file = (self.project_dir / path).resolve()
-        if not file.is_relative_to(self.project_dir):
-            raise TemplateError(
-                "the file is outside of the project",
-                file=path,
-                hint="paths are relative to the project and stay inside of it",
-            )
         try:
+            file = (self.project_dir / path).resolve()
+            if not file.is_relative_to(self.project_dir):
+                raise TemplateError(
+                    "the file is outside of the project",
+                    file=path,
+                    hint="paths are relative to the project and stay inside of it",
+                    code="outside-file",
+                )
             if file.stat().st_size > MAX_TEXT:
-                raise TemplateError(f"the file is larger than {MAX_TEXT} bytes", file=path)
+                raise ValueError(f"it is larger than {MAX_TEXT} bytes")
             return file.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             siblings = [sibling.name for sibling in file.parent.glob("*")]
-            near = near_names(file.name, siblings)
-            raise TemplateError("the file does not exist", file=path, near=near) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise TemplateError(f"the file cannot be read: {error}", file=path) from None
+            near = [str(Path(path).with_name(name)) for name in near_names(file.name, siblings)]
+            raise TemplateError(
+                "the file does not exist", file=path, near=near, code="missing-file"
+            ) from None
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+            why = getattr(error, "strerror", None) or str(error)
+            raise TemplateError(
+                f"the file cannot be read: {why}", file=path, code="unreadable-file"
+            ) from None
 
 
 def sql_literal(value: Any) -> str:
@@ -140,6 +149,8 @@ def sql_literal(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"double('{value}')"
     if isinstance(value, int | float):
         return repr(value)
     text = str(value).replace("\\", "\\\\").replace("'", "\\'")
@@ -151,10 +162,46 @@ def sql_identifier(value: str) -> str:
     return ".".join(f"`{part.replace('`', '``')}`" for part in str(value).split("."))
 
 
+def _printable(value: Any) -> Any:
+    """``value``, which is about to be put into a text; a list may hold undefined names too."""
+    nested = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        for one in nested:
+            if isinstance(one, jinja2.Undefined):
+                str(one)  # raises, as it does by itself
+            _printable(one)
+    return value
+
+
+class _CodeGenerator(jinja2.compiler.CodeGenerator):
+    """Lets `~` pass through the environment, which the sandbox leaves alone."""
+
+    def visit_Concat(self, node: Any, frame: Any) -> None:
+        self.write("environment.join_texts((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """The sandbox, with limits on repetition and with mappings read by key first."""
 
-    intercepted_binops = frozenset(["*", "**"])
+    intercepted_binops = frozenset(["*", "**", "+"])
+    code_generator_class = _CodeGenerator
+
+    def join_texts(self, parts: Sequence[Any]) -> str:
+        """What `~` gives."""
+        text = "".join(str(part) for part in parts)
+        if len(text) > MAX_TEXT:
+            raise SecurityError("the text grows too long")
+        return text
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        is_of_text = isinstance(getattr(__obj, "__self__", None), str)
+        if is_of_text and any(isinstance(one, int) and one > MAX_REPEAT for one in args):
+            raise SecurityError("the text grows too long")
+        return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and (abs(left) > MAX_REPEAT or abs(right) > MAX_EXPONENT):
@@ -163,6 +210,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             repeats = isinstance(one, str | list | tuple) and isinstance(other, int)
             if repeats and len(one) * other > MAX_REPEAT:
                 raise SecurityError("the repetition is too long")
+        is_joined = operator == "+" and isinstance(left, str | list | tuple)
+        if is_joined and len(left) + len(right) > MAX_TEXT:
+            raise SecurityError("the text grows too long")
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -183,17 +233,21 @@ class _ConfinedLoader(jinja2.FileSystemLoader):
 
 
 def _template_error(
-    error: Exception, names: Mapping[str, Any], file: str, line: int
+    error: Exception, names: Mapping[str, Any], file: str, line: int, root: Path
 ) -> TemplateError:
+    here = line - 1 + _line_of(error)
     if isinstance(error, jinja2.TemplateSyntaxError):
-        where = error.filename or file
-        return TemplateError(
-            f"template syntax: {error.message}",
-            file=where,
-            line=error.lineno + (line - 1 if where == file else 0),
-        )
+        said = f"template syntax: {error.message}"
+        if error.name is not None:  # an included one
+            return TemplateError(said, file=_shown(error.filename or error.name, root),
+                                 line=error.lineno)  # fmt: skip
+        return TemplateError(said, file=file, line=line - 1 + error.lineno)
     if isinstance(error, jinja2.TemplateNotFound):
-        return TemplateError(f"template {error.name!r} does not exist", file=file, line=line)
+        return TemplateError(f"template {error.name!r} does not exist", file=file, line=here)
+    if isinstance(error, TemplateError):
+        return TemplateError(error.message, file=file, line=here, near=error.near)
+    if isinstance(error, MemoryError):
+        return TemplateError("the template needs too much memory", file=file, line=here)
     message, hint = str(error) or type(error).__name__, ""
     near: tuple[str, ...] = ()
     if isinstance(error, jinja2.UndefinedError):
@@ -205,8 +259,15 @@ def _template_error(
         message = f"{message.replace('dict object', 'the value')}"
         if not near and not hint:
             hint = f"known names: {', '.join(sorted(names))}"
-    in_template = _line_of(error)
-    return TemplateError(message, file=file, line=line - 1 + in_template, hint=hint, near=near)
+    return TemplateError(message, file=file, line=here, hint=hint, near=near)
+
+
+def _shown(path: str, root: Path) -> str:
+    """``path`` relative to the project; one of the engine's own by its folder and name."""
+    for folder in (root, ENGINE_TEMPLATES.parent):
+        if Path(path).is_relative_to(folder):
+            return str(Path(path).relative_to(folder))
+    return path
 
 
 def _line_of(error: Exception) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import TemplateError
+from pipelines.errors import TemplateError, near_names
 from pipelines.plan.compile.compiled import CompiledCheck, CompiledStep, Sql, absolute_path
 from pipelines.spec.check_file import read_check_header
 from pipelines.spec.expectations import parse_expectation
@@ -101,7 +101,10 @@ class StepCompiler:
         def source(name: str) -> str:
             above = {graph.steps[step_id].step.name for step_id in graph.ancestors(node.id)}
             if name not in above:
-                raise TemplateError(f"source({name!r}): {node.id} does not depend on it")
+                raise TemplateError(
+                    f"source({name!r}): {node.id} does not depend on it",
+                    near=near_names(name, above),
+                )
             return name
 
         names = {

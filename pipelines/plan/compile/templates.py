@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.errors import Finding, TemplateError
+from pipelines.errors import Finding, TemplateError, shorten
 from pipelines.plan.compile.compiled import Sql
 from pipelines.spec.templated import is_template
 
@@ -97,11 +97,13 @@ class Templates:
             return ""
 
     def add_template_error(self, error: TemplateError, place: Place) -> None:
-        """Notes a failure; it is told at the file where it arose."""
+        """Notes a failure; a template's is told where it arose, a file's where it is named."""
         finding = self.document.finding(
-            "template", error.message, place, hint=error.hint, near=error.near
+            error.code, error.message, place, hint=error.hint, near=error.near
         )
-        if error.file not in ("", self.document.file):
+        if error.code != "template":
+            finding = replace(finding, found=shorten(error.file))
+        elif error.file not in ("", self.document.file):
             named = f"named in {self.document.file}:{finding.line}"
             finding = replace(
                 finding, file=error.file, line=error.line, column=0, hint=error.hint or named

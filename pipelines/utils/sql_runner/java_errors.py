@@ -26,12 +26,14 @@ class Cause:
         message: its text, without the stack.
         condition: Spark's or Delta's error condition; empty if it has none.
         sql_state: SQLSTATE, five characters; empty if it has none.
+        bases: names of the classes that a Python class derives from, nearest first.
     """
 
     class_name: str
     message: str
     condition: str = ""
     sql_state: str = ""
+    bases: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -49,7 +51,8 @@ def causes(error: BaseException) -> tuple[Cause, ...]:
             inner = getattr(following, "java_exception", None)
             if inner is not None:
                 return (*found, *_java_causes(inner))
-            found.append(Cause(type(following).__name__, _first_part(str(following))))
+            name, *bases = (kind.__name__ for kind in type(following).__mro__)
+            found.append(Cause(name, _first_part(str(following)), bases=tuple(bases)))
             following = following.__cause__ or following.__context__
         return tuple(found)
     chain = tuple(_java_causes(java))

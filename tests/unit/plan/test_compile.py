@@ -330,9 +330,9 @@ def test_files_when_missing_or_empty_then_the_flow_line_is_told(made: Project) -
     (made.root / "scripts/load.py").unlink()
     found = {one.message: one for one in _findings(made)}
     assert set(found) == {"the file does not exist", "dq/orders.sql holds no SQL"}
-    missing = {one.file: one for one in _findings(made) if one.code == "template"}
-    assert missing["sql/orders.sql"].near == ("order.sql",)
-    assert missing["scripts/load.py"].hint.startswith(f"named in {FLOW_FILE}:")
+    missing = {one.found: one for one in _findings(made) if one.code == "missing-file"}
+    assert missing["'sql/orders.sql'"].near == ("sql/order.sql",)
+    assert missing["'scripts/load.py'"].where.startswith(f"{FLOW_FILE}:")
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,6 @@ def test_result_when_there_was_no_run_then_is_an_error() -> None:
     assert chosen("state:modified", history=None) == ""
 
 
-@pytest.mark.xfail(strict=True, reason="a status that does not exist selects nothing, silently")
 def test_result_when_it_is_no_status_then_is_an_error() -> None:
     with pytest.raises(SelectionError):
         chosen("result:faild")

@@ -20,7 +20,6 @@ from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import utc_now
-from pipelines.sinks.run_log import last_run
 from pipelines.spec.loader import find_flow_file, load_environment, load_flow
 from pipelines.utils.sql_loader import SqlLoader
 
@@ -227,6 +226,8 @@ class PreparedFlow:
         asked = " ".join((*request.select, *request.exclude))
         if "result:" not in asked and "state:" not in asked:
             return None
+        from pipelines.sinks.run_log import last_run
+
         name, environment = self._chosen_environment
         last = last_run(self.log_folder, self.flow.pipeline.name, name)
         then = {step["id"]: step for step in last["steps"]} if last else {}

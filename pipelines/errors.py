@@ -129,7 +129,15 @@ class _FindingsError(UsageError):
 
 
 class FlowError(_FindingsError):
-    """Findings in a flow, its SQL or its checks."""
+    """Findings in a flow, its SQL or its checks.
+
+    Attributes:
+        partial: what of the flow or its graph is whole, so that the rest can be judged as well.
+    """
+
+    def __init__(self, findings: Iterable[Finding], partial: object = None) -> None:
+        super().__init__(findings)
+        self.partial = partial
 
 
 class ConfigError(_FindingsError):

@@ -15,18 +15,19 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
-from pipelines.plan.checks import check_plan
+from pipelines.plan.checks import check_plan, in_file_order
 from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
+from pipelines.plan.graph import Graph
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import utc_now
+from pipelines.spec.flow import Flow
 from pipelines.spec.loader import find_flow_file, load_environment, load_flow
 from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
     from pipelines.errors import Finding
     from pipelines.spec.config import Environment
-    from pipelines.spec.flow import Flow
 
 
 def generate_batch_id(configured: str | None = None, now: Callable[[], datetime] = utc_now) -> str:
@@ -81,6 +82,7 @@ class PreparedFlow:
     ) -> None:
         self.options = options or Options()
         self._flow_name, self._now = str(flow), now
+        self._graph: Graph | None = None
 
     @cached_property
     def flow(self) -> Flow:
@@ -144,7 +146,12 @@ class PreparedFlow:
         return self._resumed(compiled, record)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Everything that is wrong and can be told without Spark; errors and warnings."""
+        """Everything that is wrong and can be told without Spark; errors and warnings.
+
+        Raises:
+            FlowError: too much is wrong for warnings to be worth looking for.
+        """
+        judged = self._judged()
         looked_in = ", ".join(self.environment.secrets.providers)
         missing = [
             self.flow.document.finding(
@@ -157,7 +164,7 @@ class PreparedFlow:
             for name in sorted(self.compiled.secrets)
             if not self.connections.has_secret(name)
         ]
-        return (*check_plan(self.compiled), *missing)
+        return (*judged, *missing)
 
     def checked(self) -> CompiledPlan:
         """The compiled plan.
@@ -165,10 +172,29 @@ class PreparedFlow:
         Raises:
             FlowError: with every error that was found.
         """
-        errors = [finding for finding in check_plan(self.compiled) if finding.severity == "error"]
+        errors = [finding for finding in self._judged() if finding.severity == "error"]
         if errors:
             raise FlowError(errors)
         return self.compiled
+
+    def _judged(self) -> tuple[Finding, ...]:
+        """The plan's findings; where the flow or its graph is broken, these and the rest's."""
+        found: list[Finding] = []
+        while True:
+            try:
+                judged = check_plan(self.compiled)
+            except FlowError as error:
+                found += error.findings
+                if isinstance(error.partial, Flow):
+                    self.flow = error.partial
+                elif isinstance(error.partial, Graph):
+                    self._graph = error.partial
+                else:
+                    raise FlowError(found) from None
+                continue
+            if found:
+                raise FlowError(in_file_order((*found, *judged)))
+            return judged
 
     def decisions(self) -> Mapping[str, Decision | None]:
         """For every step whether the run would leave it out, and why; None where it runs."""
@@ -200,7 +226,7 @@ class PreparedFlow:
 
     def _compile(self, request: RunRequest, batch_id: str | None) -> CompiledPlan:
         name, environment = self._chosen_environment
-        plan = build_plan(self.flow, request, self._history(request))
+        plan = build_plan(self.flow, request, self._history(request), self._graph)
         if batch_id is None and self.flow.pipeline.batch_id is None:
             batch_id = generate_batch_id(now=self._now)
         return compile_plan(plan, self.loader, name, environment, batch_id)

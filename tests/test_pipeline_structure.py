@@ -71,39 +71,6 @@ def _expected(flow: Path) -> list[Expected]:
 
 BROKEN = sorted(CORPUS.glob("*.yaml"))
 
-# Faults of the product, by flow.
-_NO_FLOW_LINE = "the finding does not say which line of the flow names the file"
-KNOWN: dict[str, str] = {
-    "bad_expectation_in_check_header": _NO_FLOW_LINE,
-    "bad_severity_in_check_header": _NO_FLOW_LINE,
-    "duplicate_check_header": _NO_FLOW_LINE,
-    "three_bad_check_headers": _NO_FLOW_LINE,
-    "unknown_check_header": _NO_FLOW_LINE,
-    "secret_in_sql": _NO_FLOW_LINE,
-    "undefined_name_like_no_other_in_sql": _NO_FLOW_LINE,
-    "unknown_check_header_below_a_remark": "the line is that of the rendered text",
-    "undefined_name_like_no_other_in_path": "told twice, with different hints",
-    "five_faults_of_all_kinds": "faults of one kind hide those of the next",
-    "list_for_option": "one wrong value is told once for each type that it could have",
-    "unknown_datasource_type": "only 'jdbc' is told to be allowed, and no near name",
-    "yaml_tag_on_quoted_text": "a tag before quoted text is not seen",
-}
-
-
-def _corpus() -> list[object]:
-    unknown = KNOWN.keys() - {flow.stem for flow in BROKEN}
-    assert not unknown, f"no such flow: {unknown}"
-    return [
-        pytest.param(
-            flow,
-            id=flow.stem,
-            marks=[pytest.mark.xfail(reason=KNOWN[flow.stem], strict=True)]
-            if flow.stem in KNOWN
-            else [],
-        )
-        for flow in BROKEN
-    ]
-
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +106,7 @@ def findings(root: Path) -> Callable[[Path], tuple[Finding, ...]]:
 # --- broken flows ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flow", _corpus())
+@pytest.mark.parametrize("flow", BROKEN, ids=lambda flow: flow.stem)
 def test_flow_when_broken_then_each_fault_is_told_once_with_its_line_place_and_near_name(
     flow: Path, findings: Callable[[Path], tuple[Finding, ...]]
 ) -> None:

@@ -16,6 +16,11 @@ def check_plan(compiled: CompiledPlan) -> tuple[Finding, ...]:
     findings = [*compiled.findings]
     for check in _CHECKS:
         findings += check(compiled)
+    return in_file_order(findings)
+
+
+def in_file_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """``findings``, each once, by file and line."""
     known = dict.fromkeys(findings)
     return tuple(sorted(known, key=lambda finding: (finding.file, finding.line, finding.column)))
 

@@ -135,13 +135,20 @@ def build_graph(flow: Flow) -> Graph:
     """
     builder = _GraphBuilder(flow)
     builder.read()
-    if builder.findings:
-        raise FlowError(builder.findings)
-    graph = Graph(builder.steps, {node: frozenset(b) for node, b in builder.edges.items()})
-    try:
-        graph.sorter()
-    except CycleError as error:
-        raise FlowError([builder.cycle_finding(error.args[1])]) from None
+    findings = list(builder.findings)
+    while True:
+        graph = Graph(builder.steps, {node: frozenset(b) for node, b in builder.edges.items()})
+        try:
+            graph.sorter()
+        except CycleError as error:
+            around = error.args[1]
+            if len(findings) == len(builder.findings):  # one way round is often part of others
+                findings.append(builder.cycle_finding(around))
+            builder.edges[around[-1]].discard(around[-2])
+        else:
+            break
+    if findings:
+        raise FlowError(findings, graph)
     return graph
 
 

@@ -87,14 +87,22 @@ class Plan:
     steps: Mapping[str, PlannedStep]
 
 
-def build_plan(flow: Flow, request: RunRequest, history: History | None = None) -> Plan:
+def build_plan(
+    flow: Flow, request: RunRequest, history: History | None = None, graph: Graph | None = None
+) -> Plan:
     """The plan of ``request`` for ``flow``.
+
+    Args:
+        flow: the flow.
+        request: what is asked of it.
+        history: of the last run, where a selection asks for it.
+        graph: of the flow, where it has been built already.
 
     Raises:
         FlowError: dependencies that do not resolve, or cycles.
         SelectionError: a selection that fits no step.
     """
-    graph = build_graph(flow)
+    graph = graph or build_graph(flow)
     selected = select_steps(graph, request.select, request.exclude, history)
     needed_views = _needed_views(graph, selected)
     steps = {}

@@ -10,7 +10,7 @@ from pipelines.errors import Finding, near_names
 from pipelines.spec.expectations import parse_expectation
 
 HEADERS = ("expect", "severity", "description", "owner", "returns", "show", "warn_at", "error_at")
-_HEADER = re.compile(r"--\s*([A-Za-z_]+)\s*:\s*(.*?)\s*\Z")
+_HEADER = re.compile(r"--\s*([A-Za-z_]+)\s*:(?!//)\s*(.*?)\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def read_check_header(text: str, file: str) -> tuple[CheckHeader, list[Finding]]
             problem = _problem(name, value)
             if problem:
                 findings.append(Finding("bad-header", problem, file=file, line=number, column=1))
+    if "expect" in values and values.keys() & {"warn_at", "error_at"}:
+        message = "give 'expect', or 'warn_at' and 'error_at'"
+        findings.append(Finding("bad-header", message, file=file, line=1, column=1))
     return CheckHeader(values), findings
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
-from pipelines.spec.flow import Datasource, IdentifierCase
-from pipelines.spec.steps import FileFormat, Options
+from pipelines.spec.flow import Datasource, DatasourceType, IdentifierCase
+from pipelines.spec.steps import Options
 from pipelines.spec.templated import Spec, TemplatedBool
 
 
@@ -60,7 +60,7 @@ class LogSettings(Spec):
 class DatasourceOverride(Spec):
     """What an environment says of a datasource; each key replaces the flow's."""
 
-    type: Literal["jdbc"] | FileFormat | None = None
+    type: DatasourceType | None = None
     """A database over JDBC, or the format of files at `path`."""
     url: str | None = None
     """JDBC address, without user and password."""

@@ -10,19 +10,20 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
-from pipelines.spec.steps import FileFormat, Name, Options, Step
+from pipelines.spec.steps import Name, Options, Step
 from pipelines.spec.templated import Spec, Templated
 
 if TYPE_CHECKING:
     from pipelines.spec.yaml_document import Document
 
+DatasourceType = Literal["jdbc", "delta", "parquet", "csv", "json", "orc", "avro", "text"]
 IdentifierCase = Literal["preserve", "lower", "upper"]
 
 
 class Datasource(Spec):
     """A database or a folder of files, by a name that steps use."""
 
-    type: Literal["jdbc"] | FileFormat = "jdbc"
+    type: DatasourceType = "jdbc"
     """A database over JDBC, or the format of files at `path`."""
     url: str | None = None
     """JDBC address, without user and password."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ConfigError, Finding, FlowError, UsageError, near_names
 from pipelines.spec.config import Config, Environment
 from pipelines.spec.flow import CompleteDatasource, Flow, FlowFile, PipelineSpec
+from pipelines.spec.salvage import salvage
 from pipelines.spec.validation import validate
-from pipelines.spec.yaml_document import Document, parse_document, read_document
+from pipelines.spec.yaml_document import Document, parse_document, path_text, read_document
 
 FLOWS_FOLDER = Path("pipelines") / "flows"
 CONFIG_FILE = Path("pipelines") / "pipelines_config.yaml"
@@ -74,12 +76,31 @@ def load_flow(path: Path, project_dir: Path | None = None) -> Flow:
     if document.tree is not None or not findings:
         flow_file, more = validate(FlowFile, document.tree, document)
         findings += more
-    if flow_file is not None:
-        findings += _duplicate_names(flow_file.pipeline, document)
-    if findings or flow_file is None:
-        raise FlowError(sorted(findings, key=lambda finding: (finding.line, finding.column)))
+    findings += _duplicate_names(document)
     digest = hashlib.sha256(document.text.encode()).hexdigest()
+    if findings or flow_file is None:
+        left = _salvaged(document, findings)
+        partial = left and Flow(path.resolve(), root, digest, left[0], left[1])
+        raise FlowError(_in_order(findings), partial)
     return Flow(path.resolve(), root, digest, flow_file.pipeline, document)
+
+
+def _salvaged(
+    document: Document, findings: Iterable[Finding]
+) -> tuple[PipelineSpec, Document] | None:
+    """The pipeline without its faults, and the document that says so; None where too little is."""
+    tree = salvage(document.tree, findings) if document.tree is not None else None
+    if tree is None:
+        return None
+    left = replace(document, tree=tree, findings=())
+    flow_file, more = validate(FlowFile, tree, left)
+    if flow_file is None or more or _duplicate_names(left):
+        return None
+    return flow_file.pipeline, left
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (finding.line, finding.column))
 
 
 def load_environment(
@@ -106,7 +127,7 @@ def load_environment(
         config, more = validate(Config, document.tree, document)
         findings += more
     if findings or config is None:
-        raise ConfigError(findings)
+        raise ConfigError(_in_order(findings))
     chosen = name or variables.get("PIPELINE_ENV") or config.default_environment
     if chosen not in config.environments:
         known = ", ".join(config.environments)
@@ -166,6 +187,8 @@ def merged_datasources(
 
 def _overridden(document: Document, chosen: str, overrides: Mapping[str, str]) -> Environment:
     tree = json_copy(document.tree["environments"][chosen])
+    at = ("environments", chosen)
+    texts: dict[str, tuple[dict[str, Any], str, str]] = {}
     for name, text in overrides.items():
         *folders, last = name.split("__")
         node = tree
@@ -175,8 +198,17 @@ def _overridden(document: Document, chosen: str, overrides: Mapping[str, str]) -
             if not isinstance(node, dict):
                 raise UsageError(f"{_ENV_PREFIX}{name} goes into {key!r}, which is no mapping")
         value = parse_document(text, _ENV_PREFIX + name)
-        node[_same_key(node, last)] = text if value.findings else value.tree
-    environment, findings = validate(Environment, tree, document, ("environments", chosen))
+        key = _same_key(node, last)
+        node[key] = text if value.findings else value.tree
+        if not isinstance(node[key], list | dict):
+            texts[path_text((*at, *folders, key)).lower()] = (node, key, text)
+    environment, findings = validate(Environment, tree, document, at)
+    for finding in findings:
+        if finding.code == "bad-type" and finding.path.lower() in texts:
+            node, key, text = texts[finding.path.lower()]
+            node[key] = text  # a password of digits is still a text
+    if findings:
+        environment, findings = validate(Environment, tree, document, at)
     if environment is None:
         named = ", ".join(_ENV_PREFIX + name for name in sorted(overrides))
         raise ConfigError(
@@ -197,7 +229,8 @@ def json_copy(tree: Any) -> Any:
 
 def _same_key(node: Mapping[str, Any], part: str) -> str:
     """The key of ``node`` that is ``part`` but for case; variables are in capitals."""
-    return next((key for key in node if key.lower() == part.lower()), part.lower())
+    new = part if "." in part else part.lower()  # Spark's own settings are told apart by case
+    return next((key for key in node if key.lower() == part.lower()), new)
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -205,13 +238,16 @@ def _shown(path: Path, root: Path) -> str:
     return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(path)
 
 
-def _duplicate_names(pipeline: PipelineSpec, document: Document) -> list[Finding]:
+def _duplicate_names(document: Document) -> list[Finding]:
     """Two stages, two groups of a stage, or two steps of a group with one name."""
     findings: list[Finding] = []
 
-    def look(kind: str, names: list[str], place: tuple[str | int, ...]) -> None:
+    def look(kind: str, items: list[Any], place: tuple[str | int, ...]) -> None:
         first: dict[str, int] = {}
-        for number, name in enumerate(names):
+        for number, item in enumerate(items):
+            name = item.get("name") if isinstance(item, dict) else None
+            if not isinstance(name, str):
+                continue
             if name.lower() in first:
                 line, _ = document.locate((*place, first[name.lower()], "name"))
                 message = f"{kind} {name!r} exists already, on line {line}"
@@ -222,10 +258,17 @@ def _duplicate_names(pipeline: PipelineSpec, document: Document) -> list[Finding
                 first[name.lower()] = number
 
     stages_at: tuple[str | int, ...] = ("pipeline", "stages")
-    look("stage", [stage.name for stage in pipeline.stages], stages_at)
-    for i, stage in enumerate(pipeline.stages):
-        groups_at = (*stages_at, i, "groups")
-        look("group", [group.name for group in stage.groups], groups_at)
-        for j, group in enumerate(stage.groups):
-            look("step", [step.name for step in group.steps], (*groups_at, j, "steps"))
+    stages = _list_in(_list_in(document.tree, "pipeline", dict), "stages")
+    look("stage", stages, stages_at)
+    for i, stage in enumerate(stages):
+        groups = _list_in(stage, "groups")
+        look("group", groups, (*stages_at, i, "groups"))
+        for j, group in enumerate(groups):
+            look("step", _list_in(group, "steps"), (*stages_at, i, "groups", j, "steps"))
     return findings
+
+
+def _list_in(node: Any, key: str, kind: type = list) -> Any:
+    """What stands under ``key`` where it is of its kind, else an empty one."""
+    found = node.get(key) if isinstance(node, dict) else None
+    return found if isinstance(found, kind) else kind()

@@ -10,6 +10,8 @@ from pipelines.spec.templated import Spec, Templated, TemplatedBool
 
 
 def _as_list(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(value)
     return (value,) if isinstance(value, str) else value
 
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.spec.expectations import parse_expectation
 from pipelines.spec.policies import RetryPolicy
-from pipelines.spec.templated import Spec, Templated, TemplatedBool, is_template
+from pipelines.spec.templated import NAME_PATTERN, Spec, Templated, TemplatedBool, is_template
 
 FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
 FileFormat = Literal["delta", "parquet", "csv", "json", "orc", "avro", "text"]
@@ -23,7 +23,7 @@ DELTA_MODES = frozenset({"merge", "scd1", "insert_new", "replace_partitions"})
 Name = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=NAME_PATTERN,
         max_length=128,
         description="Letters, digits and underscores; it is also the name of a view in SQL.",
     ),

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
 
 def is_template(value: object) -> bool:
     """Whether ``value`` is text with Jinja in it."""
@@ -48,6 +50,5 @@ class Spec(BaseModel):
         frozen=True,
         # Built when first used: else each model would be built again inside each that holds it.
         defer_build=True,
-        populate_by_name=True,
         protected_namespaces=(),
     )

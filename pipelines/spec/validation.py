@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import Finding, near_names, shorten
+from pipelines.spec.templated import NAME_PATTERN
 
 if TYPE_CHECKING:
     from pipelines.spec.yaml_document import Document
@@ -81,7 +83,22 @@ def _findings(
             continue
         seen.add((kind, place))
         findings.append(_finding(kind, problem, place, value, (document, at, schema)))
-    return findings
+    return _one_for_each_value(findings)
+
+
+def _one_for_each_value(findings: Iterable[Finding]) -> list[Finding]:
+    """A value that could be of several types, and is of none, makes one finding of them all."""
+    merged: dict[object, Finding] = {}
+    for number, finding in enumerate(findings):
+        key = finding.path if finding.code == "bad-type" else number
+        if key in merged:
+            other = finding.message.removeprefix("expected ")
+            if other not in merged[key].message:
+                message = f"{merged[key].message} or {other}"
+                merged[key] = replace(merged[key], message=message)
+        else:
+            merged[key] = finding
+    return list(merged.values())
 
 
 def _finding(
@@ -109,7 +126,10 @@ def _finding(
         message, near = f"expected one of {', '.join(allowed)}", near_names(str(value), allowed)
         return document.finding("bad-value", message, full, found=shorten(value), near=near)
     code, message, shows_value = _CODES.get(kind, (kind.replace("_", "-"), "", False))
-    found = shorten(value) if shows_value else ""
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] != NAME_PATTERN:
+        message = f"does not match {problem['ctx']['pattern']}"
+    is_secret = any("writeOnly" in node for node in _nodes_at(schema, place))
+    found = shorten(value) if shows_value and not is_secret else ""
     return document.finding(code, message or _lower_first(text), full, found=found)
 
 
@@ -131,10 +151,15 @@ def _walk(root: Any, loc: Iterable[str | int]) -> tuple[tuple[str | int, ...], A
 
 def _keys_at(schema: Mapping[str, Any], place: Place) -> set[str]:
     """The keys that the schema knows at ``place``."""
+    return {key for node in _nodes_at(schema, place) for key in node.get("properties", ())}
+
+
+def _nodes_at(schema: Mapping[str, Any], place: Place) -> list[Mapping[str, Any]]:
+    """What the schema says of ``place``, all variants."""
     nodes = [schema]
     for part in place:
         nodes = [child for node in nodes for child in _children(schema, node, part)]
-    return {key for node in nodes for key in _resolved(schema, node, "properties")}
+    return [variant for node in nodes for variant in _variants(schema, node)]
 
 
 def _children(
@@ -156,7 +181,3 @@ def _variants(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mappin
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
     nested = [*node.get("anyOf", ()), *node.get("allOf", ())]
     return [node, *(variant for child in nested for variant in _variants(schema, child))]
-
-
-def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any], key: str) -> list[str]:
-    return [name for variant in _variants(schema, node) for name in variant.get(key, {})]

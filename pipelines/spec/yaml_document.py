@@ -224,16 +224,17 @@ class _Builder:
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None:
-                self.add("bad-key", "a key must be plain text", key_node, path)
-                continue
-            if key == "<<" and not key_node.style:
-                self.merge(value_node, path, depth, merged)
+                hint = "a template that a value begins with stands in quotes: '{{ … }}'"
+                self.add("bad-key", "a key must be plain text", key_node, path, hint)
                 continue
             if key in first_lines:
                 message = f"key {key!r} stands twice; the first is on line {first_lines[key]}"
                 self.add("duplicate-key", message, key_node, (*path, key))
                 continue
             first_lines[key] = key_node.start_mark.line + 1
+            if key == "<<" and not key_node.style:
+                self.merge(value_node, path, depth, merged)
+                continue
             values[key] = self.value(value_node, (*path, key), depth + 1, in_alias)
         return {**merged, **values}
 
@@ -248,10 +249,8 @@ class _Builder:
 
     def scalar(self, node: Any, path: Path_) -> Any:
         text: str = node.value
-        if node.style in ("'", '"', "|", ">"):
-            return text
-        if node.tag not in (None, "", "!") and not node.tag.endswith(":str"):
-            self.tag(node, path)
+        self.tag(node, path)
+        if node.style in ("'", '"', "|", ">") or node.tag not in (None, "", "!"):
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -265,7 +264,7 @@ class _Builder:
         if node.tag not in (None, "", "!") and node.tag not in _KNOWN_TAGS:
             self.add("tag", f"tags such as {shorten(node.tag)} are not allowed", node, path)
 
-    def add(self, code: str, message: str, node: Any, path: Path_) -> None:
+    def add(self, code: str, message: str, node: Any, path: Path_, hint: str = "") -> None:
         mark = node.start_mark
         self.findings.append(
             Finding(
@@ -275,6 +274,7 @@ class _Builder:
                 line=mark.line + 1,
                 column=mark.column + 1,
                 path=path_text(path),
+                hint=hint,
             )
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TemplateError, near_names
@@ -123,11 +125,10 @@ class StepCompiler:
         for view in views:
             names.setdefault(view, view)
         if node.step.destination.path is not None:
-            path = self._templates.text(
-                node.step.destination.path, names, (*place, "destination", "path")
-            )
-            escaped = absolute_path(path, self._plan.flow.project_dir).replace("`", "``")
-            names["destination"] = f"delta.`{escaped}`"
+            with suppress(TemplateError):  # told where the destination itself is rendered
+                path = self._templates.renderer.render_text(node.step.destination.path, names)
+                escaped = absolute_path(path, self._plan.flow.project_dir).replace("`", "``")
+                names["destination"] = f"delta.`{escaped}`"
         return names
 
     def _sql(self, query: str | None, names: Mapping[str, Any], place: Place) -> Sql | None:
@@ -143,8 +144,15 @@ class StepCompiler:
         if sql is None:
             return None
         header, findings = read_check_header(sql.text, sql.file)
-        self._templates.findings += findings
         if findings:
+            raw = self._templates.file_text(check.file, place).splitlines()
+            lines = sql.text.splitlines()
+            for finding in findings:
+                # Rendering may have taken lines out above it.
+                line = lines[finding.line - 1]
+                number = raw.index(line) + 1 if line in raw else finding.line
+                told = self._templates.in_file(replace(finding, line=number), place)
+                self._templates.findings.append(told)
             return None
         values = header.values
         says_limit = check.warn_at is not None or check.error_at is not None

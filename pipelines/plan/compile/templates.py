@@ -104,8 +104,14 @@ class Templates:
         if error.code != "template":
             finding = replace(finding, found=shorten(error.file))
         elif error.file not in ("", self.document.file):
-            named = f"named in {self.document.file}:{finding.line}"
-            finding = replace(
-                finding, file=error.file, line=error.line, column=0, hint=error.hint or named
+            finding = self.in_file(
+                replace(finding, file=error.file, line=error.line, column=0), place
             )
         self.findings.append(finding)
+
+    def in_file(self, finding: Finding, place: Place) -> Finding:
+        """A finding in a file that the flow names at ``place``, which it then tells too."""
+        at = self.document.finding("", "", place)
+        hint = f"named in {at.file}:{at.line}"
+        hint = f"{finding.hint}; {hint}" if finding.hint else hint
+        return replace(finding, path=at.path, hint=hint)

@@ -134,7 +134,6 @@ def test_config_when_several_things_are_wrong_then_all_are_told_in_other_environ
     assert [(one.code, one.line) for one in found] == [("unknown-key", 9), ("bad-type", 12)]
 
 
-@pytest.mark.xfail(strict=True, reason="findings of YAML come before those of the keys")
 def test_config_when_several_things_are_wrong_then_they_are_in_the_order_of_the_file(
     root: Path,
 ) -> None:
@@ -202,7 +201,6 @@ def test_variable_when_the_key_of_the_file_has_capitals_then_is_the_same_key(roo
     assert _load(root, **say).spark.conf == {"spark.sql.codegen.factoryMode": "FALLBACK"}
 
 
-@pytest.mark.xfail(strict=True, reason="a new key is put in small letters, which Spark ignores")
 def test_variable_when_it_sets_a_new_key_with_capitals_then_they_stay(root: Path) -> None:
     say = {"PIPELINE__SPARK__CONF__spark.driver.extraJavaOptions": "-Xss4m"}
     assert "spark.driver.extraJavaOptions" in _load(root, **say).spark.conf
@@ -240,7 +238,6 @@ def test_variable_when_it_goes_into_a_value_then_says_so(root: Path) -> None:
         _load(root, PIPELINE__BASE_PATH__X="1")
 
 
-@pytest.mark.xfail(strict=True, reason="the value is read as a number, refused, and shown")
 def test_password_when_set_by_a_variable_of_digits_then_is_taken_or_at_least_not_shown(
     root: Path,
 ) -> None:

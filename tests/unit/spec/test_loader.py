@@ -141,7 +141,6 @@ def test_notification_when_one_address_then_is_a_list_of_one(root: Path) -> None
     assert told.on_success == ()
 
 
-@pytest.mark.xfail(strict=True, reason="a list of addresses is refused as being no list")
 @pytest.mark.parametrize("event", ["on_failure", "on_success", "on_dq_warning"])
 def test_notification_when_a_list_then_is_that_list(root: Path, event: str) -> None:
     head = f"pipeline:\n  notifications: {{{event}: ['c://d', 'e://f']}}\n"
@@ -236,13 +235,11 @@ def test_value_when_long_then_is_shortened_in_the_message(root: Path) -> None:
     assert "\n" not in found.found
 
 
-@pytest.mark.xfail(strict=True, reason="'schema_policy' is taken, not by the JSON Schema")
 def test_model_s_own_name_of_a_key_when_used_then_is_unknown(root: Path) -> None:
     found = _findings(root, FLOW.replace("lake/students", "lake/students, schema_policy: evolve"))
     assert [one.code for one in found] == ["unknown-key"]
 
 
-@pytest.mark.xfail(strict=True, reason="the message is that of steps, where less is allowed")
 def test_pipeline_name_when_wrong_then_the_message_says_what_is_allowed_there(root: Path) -> None:
     assert _load(root, FLOW.replace("toy", "2026.toy-north")).pipeline.name == "2026.toy-north"
     (found,) = _findings(root, FLOW.replace("toy", "my toy"))
@@ -250,7 +247,6 @@ def test_pipeline_name_when_wrong_then_the_message_says_what_is_allowed_there(ro
     assert "not starting with a digit" not in found.message
 
 
-@pytest.mark.xfail(strict=True, reason="a password that is a number is shown")
 def test_password_when_of_the_wrong_type_then_is_not_shown(root: Path) -> None:
     source = "  datasources: {ods: {url: 'jdbc:x', password: 73914682}}\n  stages:"
     (found,) = _findings(root, FLOW.replace("  stages:", source))
@@ -259,7 +255,6 @@ def test_password_when_of_the_wrong_type_then_is_not_shown(root: Path) -> None:
     assert "73914682" not in str(found.as_dict())
 
 
-@pytest.mark.xfail(strict=True, reason="a value of several types is told once for each")
 @pytest.mark.parametrize(
     "source",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -180,15 +181,17 @@ class PreparedFlow:
     def _judged(self) -> tuple[Finding, ...]:
         """The plan's findings; where the flow or its graph is broken, these and the rest's."""
         found: list[Finding] = []
+        left = self
         while True:
             try:
-                judged = check_plan(self.compiled)
+                judged = check_plan(left.compiled)
             except FlowError as error:
                 found += error.findings
+                left = copy(left)  # what is left of the flow is judged, and never run
                 if isinstance(error.partial, Flow):
-                    self.flow = error.partial
+                    left.flow = error.partial
                 elif isinstance(error.partial, Graph):
-                    self._graph = error.partial
+                    left._graph = error.partial
                 else:
                     raise FlowError(found) from None
                 continue

@@ -137,6 +137,18 @@ def test_flow_when_several_things_are_wrong_then_they_are_told_in_the_order_of_t
     assert [one.line for one in found] == sorted(one.line for one in found)
 
 
+def test_flow_when_judged_before_then_is_refused_again_and_never_run_in_part(root: Path) -> None:
+    copy = root / "pipelines" / "flows" / "main_flow.yaml"
+    shutil.copyfile(CORPUS / "five_faults_of_all_kinds.yaml", copy)
+    prepared = PreparedFlow(str(copy), Options(project_dir=root))
+    for _ in range(2):
+        with pytest.raises(FlowError) as raised:
+            prepared.checked()
+        assert len(raised.value.findings) == 5
+    with pytest.raises(FlowError):
+        _ = prepared.compiled
+
+
 def test_corpus_when_read_then_it_holds_flows_of_five_faults() -> None:
     assert len(BROKEN) >= 40
     assert sum(len(_expected(flow)) >= 5 for flow in BROKEN) >= 3

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final
@@ -30,6 +30,7 @@ _JAVA_OPTIONS = (
     *("-Djava.awt.headless=true", "-Dderby.ui.codeset=UTF-8"),
     f"-Dderby.stream.error.file={os.devnull}",
 )
+_ENDING_SECONDS = 30
 _BATCH_SIZE = 100
 """So few statements that their answers fit into the pipe, or ij and its reader wait for ever."""
 _MARK = "@@ end of batch @@"
@@ -97,6 +98,8 @@ class Ij:
         if expired.is_set():
             raise SampleOdsError(f"{purpose}: not done after {self.timeout_seconds:g} seconds")
         if not ended:
+            with suppress(subprocess.TimeoutExpired):  # its pipes close before it has said why
+                self._process.wait(_ENDING_SECONDS)
             raise SampleOdsError(f"{purpose}: Derby ended unexpectedly", hint=" ".join(errors))
         return errors
 

@@ -90,6 +90,12 @@ MODES = """
 - name: clustered_anew
   source: {type: delta, query: "select {{ vars.n }} as id, 'x' as name"}
   destination: {path: "{{ base_path }}/clustered_anew", cluster_by: [id, name]}
+- name: clustered_in_small_files
+  source: {type: delta, query: "select id from range(0, 3, 1, 1)"}
+  destination:
+    path: "{{ base_path }}/clustered_in_small_files"
+    cluster_by: [id]
+    options: {maxRecordsPerFile: 1}
 - name: partitioned
   source: {type: delta, query: "select {{ vars.n }} as id, 'x' as name"}
   destination: {path: "{{ base_path }}/partitioned", mode: append, partition_by: [name]}
@@ -266,6 +272,8 @@ def test_layout_when_asked_for_then_the_table_has_it(modes: tuple[Project, Ran, 
     assert _detail(made, "partitioned")["partitionColumns"] == ["name"]
     assert _detail(made, "replaced")["partitionColumns"] == ["part"]
     assert _detail(made, "small_files")["numFiles"] == 4
+    assert _detail(made, "clustered_in_small_files")["clusteringColumns"] == ["id"]
+    assert _detail(made, "clustered_in_small_files")["numFiles"] == 3
     for name in ("clustered", "partitioned"):
         assert second[name].status.value == "success"
         assert made.rows(name) == [(1, "x"), (2, "x")]

@@ -36,7 +36,7 @@ class WriteOptions:
 def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
     """Writes ``frame`` to the Delta table at ``path`` in one commit."""
     if how.cluster_by:
-        _replace_clustered(frame, path, how.cluster_by)
+        _replace_clustered(frame, path, how)
         return
     writer = frame.write.format("delta")
     writer = writer.mode("append" if how.mode == "append" else "overwrite")
@@ -53,15 +53,24 @@ def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
     writer.save(path)
 
 
-def _replace_clustered(frame: DataFrame, path: str, columns: tuple[str, ...]) -> None:
+def _replace_clustered(frame: DataFrame, path: str, how: WriteOptions) -> None:
     """By SQL: Delta drops the DataFrame writer's `clusterBy` on a path without a word."""
     view = "__clustered_rows"
     frame.createOrReplaceTempView(view)
-    table, *names = ("`" + name.replace("`", "``") + "`" for name in (path, *columns))
+    table, *names = ("`" + name.replace("`", "``") + "`" for name in (path, *how.cluster_by))
+    pairs = ", ".join(
+        f"{_quoted(name)} = {_quoted(_option_text(value))}" for name, value in how.options.items()
+    )
     frame.sparkSession.sql(
         f"create or replace table delta.{table} using delta "
-        f"cluster by ({', '.join(names)}) as select * from {view}"
+        + (f"options ({pairs}) " if pairs else "")
+        + f"cluster by ({', '.join(names)}) as select * from {view}"
     )
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def check_schema(

@@ -29,6 +29,22 @@ check() {
     "$@" || failed+=("$name")
 }
 
+# The tests of the commands start processes of their own and mostly wait for them: they run beside the
+# others, and are told of after them.
+all_tests() {
+    local told status=0 commands
+    told="$(mktemp)"
+    pytest tests/e2e >"$told" 2>&1 &
+    commands=$!
+    trap 'kill "$commands" 2>/dev/null || true' EXIT
+    pytest --ignore=tests/e2e || status=1
+    wait "$commands" || status=1
+    trap - EXIT
+    cat "$told"
+    rm -f "$told"
+    return "$status"
+}
+
 if [[ "$lint" == true ]]; then
     sql_folders=()
     for folder in sql dq; do [[ ! -d "$folder" ]] || sql_folders+=("$folder"); done
@@ -41,7 +57,7 @@ if [[ "$lint" == true ]]; then
     ((${#sql_folders[@]} == 0)) || check "sqlfluff" sqlfluff lint --disable-progress-bar "${sql_folders[@]}"
 fi
 if [[ "$tests" == true ]]; then
-    check "pytest" pytest "$@"
+    if (($# > 0)); then check "pytest" pytest "$@"; else check "pytest" all_tests; fi
 fi
 
 if ((${#failed[@]} > 0)); then

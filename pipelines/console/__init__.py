@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
     from pipelines.console.step_view import step_text
     from pipelines.console.summary import show_text, summary_text
-    from pipelines.console.words import duration_text, number_text, write_message, write_result
+    from pipelines.console.words import number_text, write_message, write_result
 
 __all__ = [
     "JsonProgress",
     "LiveProgress",
     "PlainProgress",
     "doctor_text",
-    "duration_text",
     "findings_text",
     "history_text",
     "number_text",
@@ -47,7 +46,7 @@ _ROOMS = {
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
     "step_view": ("step_text",),
     "summary": ("show_text", "summary_text"),
-    "words": ("duration_text", "number_text", "write_message", "write_result"),
+    "words": ("number_text", "write_message", "write_result"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

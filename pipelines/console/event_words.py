@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines.console.summary import check_text
-from pipelines.console.words import BROKEN, counted, counts_text, duration_text, one_line
+from pipelines.console.words import BROKEN, counted, counts_text, one_line
+from pipelines.results import duration_text
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult, StepResult

@@ -8,12 +8,12 @@ from typing import Any
 from pipelines.console.words import (
     counted,
     counts_text,
-    duration_text,
     marked,
     render,
     styled,
     table,
 )
+from pipelines.results import duration_text
 
 DoctorRow = tuple[str, str, str, str]
 """Name of a check, ``ok``, ``warn`` or ``fail``, detail, and hint (empty if there is none)."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.console.event_words import failure_lines, step_words
 from pipelines.console.summary import summary_text
-from pipelines.console.words import BROKEN, MARKS, duration_text, one_line, styled, write_line
+from pipelines.console.words import BROKEN, MARKS, one_line, styled, write_line
+from pipelines.results import duration_text
 
 if TYPE_CHECKING:
     from rich.text import Text

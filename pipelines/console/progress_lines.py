@@ -13,12 +13,12 @@ from pipelines.console.live import LiveProgress
 from pipelines.console.summary import summary_text
 from pipelines.console.words import (
     counted,
-    duration_text,
     is_terminal,
     one_line,
     use_color,
     write_line,
 )
+from pipelines.results import duration_text
 
 if TYPE_CHECKING:
     from datetime import datetime

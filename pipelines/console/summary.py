@@ -11,7 +11,6 @@ from pipelines.console.words import (
     BROKEN,
     clean,
     counted,
-    duration_text,
     marked,
     number_text,
     one_line,
@@ -19,7 +18,7 @@ from pipelines.console.words import (
     styled,
     table,
 )
-from pipelines.results import NOT_SELECTED
+from pipelines.results import NOT_SELECTED, duration_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

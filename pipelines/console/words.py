@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-_MINUTE = _SECONDS = 60
 _DEFAULT_WIDTH, _LEAST_WIDTH, _FOLDED_WIDTH = 100, 40, 12
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -53,19 +52,6 @@ def number_text(number: float | int | None) -> str:
 def counted(number: int, word: str, plural: str = "") -> str:
     """``number`` and its word, such as ``1 row`` or ``10,000 rows``."""
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
-
-
-def duration_text(seconds: float | None) -> str:
-    """``seconds`` as ``0.4 s``, ``4 min 05 s`` or ``1 h 02 min``; a dash for None."""
-    if seconds is None:
-        return "-"
-    if round(seconds, 1) < _MINUTE:
-        return f"{max(seconds, 0):.1f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    if minutes < _MINUTE:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(round(seconds / _MINUTE), _MINUTE)
-    return f"{hours:,} h {minutes:02d} min"
 
 
 def counts_text(words: Iterable[str]) -> str:

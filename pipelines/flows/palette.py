@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.results import duration_text
+
 if TYPE_CHECKING:
     from pipelines.plan.graph import Graph
     from pipelines.spec.steps import Step
@@ -72,19 +74,7 @@ def status_text(status: tuple[str, float] | None) -> str:
     if status is None:
         return ""
     word = look_of(status[0]).word
-    return f"{word} · {seconds_text(status[1])}" if status[1] > 0 else word
-
-
-def seconds_text(seconds: float) -> str:
-    """``seconds`` as people say it: ``0.4 s``, ``4 min 05 s``, ``1 h 02 min``."""
-    tenths = round(seconds, 1)
-    if tenths < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{tenths:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min"
+    return f"{word} · {duration_text(status[1])}" if status[1] > 0 else word
 
 
 def size_text(graph: Graph) -> str:

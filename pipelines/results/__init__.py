@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipelines.results.check import CheckResult, ErrorInfo
-    from pipelines.results.clock import utc_now, utc_text
+    from pipelines.results.clock import duration_text, utc_now, utc_text
     from pipelines.results.events import (
         AttemptFailed,
         Event,
@@ -42,6 +42,7 @@ __all__ = [
     "StepResult",
     "StepStarted",
     "WriteCounts",
+    "duration_text",
     "utc_now",
     "utc_text",
 ]
@@ -52,6 +53,7 @@ _ROOMS = {
         "ErrorInfo",
     ),
     "clock": (
+        "duration_text",
         "utc_now",
         "utc_text",
     ),

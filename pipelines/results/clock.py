@@ -1,8 +1,10 @@
-"""Moments, always with their zone, and their text in the logs."""
+"""Moments, always with their zone, and durations: their texts in logs and for people."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
+
+_MINUTE = 60
 
 
 def utc_now() -> datetime:
@@ -16,3 +18,16 @@ def utc_text(moment: datetime | None) -> str | None:
         return None
     text = moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def duration_text(seconds: float | None) -> str:
+    """``seconds`` as ``0.4 s``, ``4 min 05 s`` or ``1 h 02 min``; a dash for None."""
+    if seconds is None:
+        return "-"
+    if round(seconds, 1) < _MINUTE:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    if minutes < _MINUTE:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / _MINUTE), _MINUTE)
+    return f"{hours:,} h {minutes:02d} min"

@@ -34,6 +34,7 @@ from pipelines.results import (
     StepResult,
     StepStarted,
     WriteCounts,
+    duration_text,
 )
 from pipelines.spec.config import Environment
 from pipelines.spec.loader import load_flow
@@ -105,7 +106,7 @@ class Terminal(io.StringIO):
     ],
 )  # fmt: skip
 def test_duration_text_reads_as_people_say_it(seconds: float | None, text: str) -> None:
-    assert console.duration_text(seconds) == text
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -443,7 +443,8 @@ def test_files_when_written_then_options_count_and_nothing_is_left_beside_them(
     assert list(Path(made.path("parquet_files")).glob("*.gz.parquet"))
     assert list(Path(made.path("parquet_partitioned")).glob("name=x"))
     left = {path.name for path in (made.root / "lake").glob("*.__*")}
-    assert left == {f"{kind}_appended.__previous" for kind in ("csv", "json", "parquet")}
+    appended = ("csv_files", "parquet_appended", "parquet_partitioned")
+    assert left == {f"{name}.__previous" for name in appended}
 
 
 def test_files_when_a_step_downstream_reads_them_then_with_their_own_options(

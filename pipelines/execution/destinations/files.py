@@ -41,7 +41,7 @@ class FilesTarget:
         if any(said.get(key) != self._stamp[key] for key in ("batch_id", "step")):
             return False
         self.changed = all(said.get(key) == self._stamp[key] for key in ("fingerprint", "read"))
-        if not self.changed and self._destination.mode != "overwrite":
+        if not self.changed and (said.get("keeps_previous") or not said.get("replaces")):
             self._files.put_back(had_previous=bool(said.get("replaces")))
         return self.changed
 
@@ -74,7 +74,7 @@ class FilesTarget:
             frame = there.load(self._files.path).unionByName(frame)
         self._files.stage(
             frame,
-            {**self._stamp, "replaces": exists},
+            {**self._stamp, "replaces": exists, "keeps_previous": mode == "append"},
             partition_by=self._destination.partition_by,
             options=self._destination.options,
         )
@@ -86,7 +86,7 @@ class FilesTarget:
 
     def keep(self) -> Output:
         if self._is_staged:
-            self._files.swap(keep_previous=self._destination.mode != "overwrite")
+            self._files.swap()
             self._is_staged = False
         destination = self._destination
         return Output(

@@ -37,6 +37,7 @@ class StagedFiles:
         if is_halved and not self._exists(self.path):
             self._rename(self.previous, self.path)
         self._delete(self.staged)
+        self._drop_previous()
 
     def stage(
         self,
@@ -88,14 +89,16 @@ class StagedFiles:
         said = self.stamp()
         return f"{said.get('run_id', '')}/{said.get('fingerprint', '')}"
 
-    def swap(self, *, keep_previous: bool = False) -> None:
-        """Puts the staged files in the destination's place."""
+    def swap(self) -> None:
+        """Puts the staged files in the destination's place.
+
+        What was there before is kept where the stamp says ``keeps_previous``.
+        """
         if self.exists():
             self._delete(self.previous)
             self._rename(self.path, self.previous)
         self._rename(self.staged, self.path)
-        if not keep_previous:
-            self._delete(self.previous)
+        self._drop_previous()
 
     def put_back(self, *, had_previous: bool) -> None:
         """Undoes the last swap, which kept what was there before, or found nothing there.
@@ -117,6 +120,11 @@ class StagedFiles:
     def discard(self) -> None:
         """Drops the staged files; the destination stays as it is."""
         self._delete(self.staged)
+
+    def _drop_previous(self) -> None:
+        is_left = self._exists(self.previous) and self._exists(self.path)
+        if is_left and not self.stamp().get("keeps_previous"):
+            self._delete(self.previous)
 
     def _path(self, path: str) -> Any:
         jvm: Any = self._spark._jvm

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
+from pipelines.command_words import check_choice, one_value_an_option, options_of
+from pipelines.errors import ConfigError, FlowError, PipelineError
 from pipelines.sample_ods.commands import app as sample_ods
 
 if TYPE_CHECKING:
-    from pipelines.prepared import Options, PreparedFlow
+    from pipelines.prepared import PreparedFlow
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _HELP = {"help_option_names": ["-h", "--help"]}
-_LISTS = ("--select", "-s", "--exclude", "--var")
 
 app = typer.Typer(
     name="pipeline",
@@ -79,10 +79,10 @@ def run(
     """Run a flow."""
     from pipelines import console
 
-    _one_of("--log-format", log_format, ("auto", "rich", "text", "json"))
+    check_choice("--log-format", log_format, ("auto", "rich", "text", "json"))
     from pipelines.pipeline import Pipeline
 
-    options = _options(env=env, config=config, project_dir=project_dir, batch_id=batch_id,
+    options = options_of(env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                        run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                        full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
                        debug=debug)  # fmt: skip
@@ -111,7 +111,7 @@ def validate(
     """Look for everything that is wrong with a flow and the files it names; no JVM."""
     from pipelines import console
 
-    _one_of("--format", output, ("text", "json", "github"))
+    check_choice("--format", output, ("text", "json", "github"))
     pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
     try:
         findings = pipeline.findings()
@@ -140,7 +140,7 @@ def plan(
     """Show what a run would do with each step, and why; no JVM."""
     from pipelines import console
 
-    _one_of("--format", output, ("text", "json"))
+    check_choice("--format", output, ("text", "json"))
     pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                          run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                          full_refresh=full_refresh)  # fmt: skip
@@ -221,7 +221,7 @@ def history(
     from pipelines.sinks.run_log import read_runs
     from pipelines.spec.loader import log_folder
 
-    _one_of("--format", output, ("text", "json"))
+    check_choice("--format", output, ("text", "json"))
     wanted = None
     if flow is not None:
         wanted = _prepare(flow, project_dir=project_dir).flow.pipeline.name
@@ -245,7 +245,7 @@ def show(
     from pipelines.sinks.run_log import read_run
     from pipelines.spec.loader import log_folder
 
-    _one_of("--format", output, ("text", "json"))
+    check_choice("--format", output, ("text", "json"))
     folder = log_folder(project_dir, config, env)
     log = read_run(folder, run_id)
     if output == "json":
@@ -261,7 +261,7 @@ def schema(
     """Print the JSON Schema of the flow or of the config, for editors and CI."""
     from pipelines.spec.json_schema import config_schema, flow_schema
 
-    _one_of("OF", of, ("flow", "config"))
+    check_choice("OF", of, ("flow", "config"))
     made = flow_schema() if of == "flow" else config_schema()
     _print(json.dumps(made, indent=2, ensure_ascii=False))
 
@@ -315,7 +315,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if words is None else words)
     code: Any = 0
     try:
-        app(_one_value_an_option(given), prog_name="pipeline")
+        app(one_value_an_option(given), prog_name="pipeline")
     except SystemExit as end:
         code = end.code
     except PipelineError as error:
@@ -329,65 +329,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _one_value_an_option(words: Sequence[str]) -> list[str]:
-    """``--select a b`` as ``--select a --select b``, which is what the parser understands."""
-    spread: list[str] = []
-    option = ""
-    for word in words:
-        if word.startswith("-"):
-            option = word if word in _LISTS else ""
-            spread.append(word)
-        elif option and spread[-1] != option:
-            spread += [option, word]
-        else:
-            spread.append(word)
-    return spread
-
-
 def _prepare(flow: str, **words: Any) -> PreparedFlow:
     from pipelines.prepared import PreparedFlow
 
-    return PreparedFlow(flow, _options(**words))
-
-
-def _options(
-    *,
-    run_date: datetime | None = None,
-    var: list[str] | None = None,
-    select: list[str] | None = None,
-    exclude: list[str] | None = None,
-    **rest: Any,
-) -> Options:
-    from pipelines.prepared import Options
-
-    return Options(
-        run_date=run_date.date() if run_date else None,
-        vars=_variables(var or []),
-        select=tuple(select or ()),
-        exclude=tuple(exclude or ()),
-        **rest,
-    )
-
-
-def _variables(given: list[str]) -> dict[str, Any]:
-    """``k=v`` words as a mapping; a value is read as YAML, so that numbers are numbers."""
-    from pipelines.spec.yaml_document import parse_document
-
-    found: dict[str, Any] = {}
-    for word in given:
-        name, equals, text = word.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(
-                f"--var takes name=value, found {word!r}", hint="for example --var year=2026"
-            )
-        value = parse_document(text, f"--var {name}")
-        found[name] = text if value.findings else value.tree
-    return found
-
-
-def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{option} is one of {', '.join(allowed)}, found {value!r}")
+    return PreparedFlow(flow, options_of(**words))
 
 
 def _tell(findings: Sequence[Any]) -> None:

@@ -1,0 +1,76 @@
+"""Words of the command line as the values that the engine takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipelines.prepared import Options
+
+_LISTS = ("--select", "-s", "--exclude", "--var")
+
+
+def one_value_an_option(words: Sequence[str]) -> list[str]:
+    """``--select a b`` as ``--select a --select b``, which is what the parser understands."""
+    spread: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in _LISTS else ""
+            spread.append(word)
+        elif option and spread[-1] != option:
+            spread += [option, word]
+        else:
+            spread.append(word)
+    return spread
+
+
+def options_of(
+    *,
+    run_date: datetime | None = None,
+    var: list[str] | None = None,
+    select: list[str] | None = None,
+    exclude: list[str] | None = None,
+    **rest: Any,
+) -> Options:
+    """What the options of a command say.
+
+    Raises:
+        UsageError: a variable that is not ``name=value``.
+    """
+    from pipelines.prepared import Options
+
+    return Options(
+        run_date=run_date.date() if run_date else None,
+        vars=_variables(var or []),
+        select=tuple(select or ()),
+        exclude=tuple(exclude or ()),
+        **rest,
+    )
+
+
+def _variables(given: list[str]) -> dict[str, Any]:
+    """``k=v`` words as a mapping; a value is read as YAML, so that numbers are numbers."""
+    from pipelines.spec.yaml_document import parse_document
+
+    found: dict[str, Any] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(
+                f"--var takes name=value, found {word!r}", hint="for example --var year=2026"
+            )
+        value = parse_document(text, f"--var {name}")
+        found[name] = text if value.findings else value.tree
+    return found
+
+
+def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises UsageError where ``value`` of an option is none of those allowed."""
+    if value not in allowed:
+        raise UsageError(f"{option} is one of {', '.join(allowed)}, found {value!r}")

@@ -76,7 +76,8 @@ _make_venv() {
     awk '/^[^ ]/ { wanted = /^setuptools==/ } wanted' "$lock" >"$build"
     _pip --require-hashes --no-deps -r "$build"
     _pip --require-hashes --no-build-isolation --use-pep517 -r "$lock"
-    _pip --no-deps --no-build-isolation -e "$ROOT"
+    # By a path, not by an import hook, which every start of Python would pay for.
+    _pip --no-deps --no-build-isolation --config-settings editable_mode=compat -e "$ROOT"
 
     _venv_key run >"$VENV/.setup-run"
     [[ "$kind" != dev ]] || _venv_key dev >"$VENV/.setup-dev"

@@ -84,7 +84,7 @@ def start_session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        with _stderr_to(None if debug else folder / "spark-stderr.log") as kept:
+        with _java_output_to(None if debug else folder / "spark-output.log") as kept:
             spark: SparkSession = builder.getOrCreate()
     except PipelineError:
         raise  # a signal's
@@ -113,24 +113,28 @@ def clone_session(spark: SparkSession, conf: Mapping[str, str]) -> SparkSession:
 
 
 @contextmanager
-def _stderr_to(file: Path | None) -> Iterator[Path | None]:
-    """Lets child processes that start meanwhile write their stderr to ``file``.
+def _java_output_to(file: Path | None) -> Iterator[Path | None]:
+    """Lets processes that start meanwhile write to ``file``; to stderr where it is None.
 
-    Java prints warnings of its own before any logging is set up; they mean nothing to people.
+    Java prints warnings of its own before any logging is set up, on stdout too, which is for
+    results.
     """
-    if file is None:
-        yield None
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    target = os.dup(2)
+    if file is not None:
+        os.close(target)
+        target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    kept = {}
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        stream.flush()
+        kept[number] = os.dup(number)
+        os.dup2(target, number)
     try:
-        os.dup2(target, 2)
         yield file
     finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            stream.flush()
+            os.dup2(kept[number], number)
+            os.close(kept[number])
         os.close(target)
 
 

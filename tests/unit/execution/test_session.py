@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from pipelines.execution.session import _java_output_to
+
+if TYPE_CHECKING:
+    import pytest
 
 SPEAK = "echo out; echo err >&2"
 

@@ -117,7 +117,7 @@ class PreparedFlow:
     @property
     def log_folder(self) -> Path:
         """Where the JSON logs are."""
-        return self.flow.project_dir / Path(self.environment.logs.path).expanduser()
+        return self.environment.logs.folder(self.flow.project_dir)
 
     @property
     def cache_folder(self) -> Path:
@@ -135,10 +135,7 @@ class PreparedFlow:
             vars=asked.vars,
             select=asked.select,
             exclude=asked.exclude,
-            resume=asked.resume,
             full_refresh=asked.full_refresh,
-            threads=asked.threads,
-            fail_fast=asked.fail_fast,
             debug=asked.debug,
         )
         compiled = self._compile(request, asked.batch_id)
@@ -152,7 +149,7 @@ class PreparedFlow:
         Raises:
             FlowError: too much is wrong for warnings to be worth looking for.
         """
-        judged = self._judged()
+        judged = self._judged  # first: it tells most where the flow itself is broken
         looked_in = ", ".join(self.environment.secrets.providers)
         missing = [
             self.flow.document.finding(
@@ -173,11 +170,12 @@ class PreparedFlow:
         Raises:
             FlowError: with every error that was found.
         """
-        errors = [finding for finding in self._judged() if finding.severity == "error"]
+        errors = [finding for finding in self._judged if finding.severity == "error"]
         if errors:
             raise FlowError(errors)
         return self.compiled
 
+    @cached_property
     def _judged(self) -> tuple[Finding, ...]:
         """The plan's findings; where the flow or its graph is broken, these and the rest's."""
         found: list[Finding] = []

@@ -88,13 +88,11 @@ def run(
                        debug=debug)  # fmt: skip
     pipeline = Pipeline(flow, options, sinks=[console.progress(log_format)])
     warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
-    if dry_run:
-        pipeline.checked()
-        _tell(warnings)
-        _print(console.plan_text(pipeline.compiled, pipeline.decisions()))
-        return
     pipeline.checked()
     _tell(warnings)
+    if dry_run:
+        _print(console.plan_text(pipeline.compiled, pipeline.decisions()))
+        return
     result = pipeline.run()
     raise typer.Exit(result.exit_code or 0)
 

@@ -133,7 +133,9 @@ class _Run:
         identities = {step_id: output.identity for step_id, output in outputs if output.identity}
         decision = decide(step, marker, identities, destination_exists=exists)
         destination = step.settings.destination
-        if decision is not None and decision.marker is not None and destination.path and exists():
+        if decision is None or decision.marker is None or destination.path is None:
+            return decision
+        if decision.status is Status.CHECKPOINTED or exists():
             context.outputs[step.id] = Output(
                 destination.format,
                 destination.path,

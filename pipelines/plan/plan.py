@@ -37,10 +37,7 @@ class RunRequest:
         vars: the command line's; they win over the environment's and the flow's.
         select: expressions of the steps to run; empty is all.
         exclude: expressions of the steps to leave out.
-        resume: whether steps that this batch has done are skipped.
         full_refresh: whether tables are built anew, whatever their mode.
-        threads: steps side by side; 0 lets the engine choose.
-        fail_fast: whether the first failure cancels all the rest.
         debug: whether plans are explained and Spark's warnings shown.
     """
 
@@ -51,10 +48,7 @@ class RunRequest:
     vars: Mapping[str, Any] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    resume: bool = True
     full_refresh: bool = False
-    threads: int = 0
-    fail_fast: bool = False
     debug: bool = False
 
     @property

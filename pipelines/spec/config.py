@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
@@ -55,6 +56,10 @@ class LogSettings(Spec):
     """Folder on this machine."""
     upload_to: str | None = None
     """Folder on any storage that Spark reaches; each run's log is copied there."""
+
+    def folder(self, project_dir: Path) -> Path:
+        """Where the logs of a project are."""
+        return project_dir / Path(self.path).expanduser()
 
 
 class DatasourceOverride(Spec):

@@ -157,7 +157,7 @@ def log_folder(project_dir: Path | None, config: Path | None, env: str | None) -
     """Where the JSON logs of an environment are; no flow is looked at."""
     root = project_dir or find_project_dir(Path.cwd())
     _, environment = load_environment(root, config_file=config, name=env)
-    return root / Path(environment.logs.path).expanduser()
+    return environment.logs.folder(root)
 
 
 def merged_datasources(

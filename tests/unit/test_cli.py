@@ -492,3 +492,15 @@ def test_main_reads_the_words_of_the_process(
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr().out) == (0, "no runs yet\n")
+
+
+def test_faults_of_several_kinds_are_all_told_by_validate_and_run(
+    call: Call, project: Path
+) -> None:
+    change(project, "tags: [pii]", "tag: [pii]")
+    change(project, "  name: ", "  checkpoint: {path: '{{ nobody }}'}\n  name: ")
+    for command in ("validate", "run"):
+        said = call(command)
+        assert said.code == 2
+        assert "unknown key 'tag'" in said.out + said.err
+        assert "'nobody' is undefined" in said.out + said.err

@@ -556,3 +556,26 @@ def test_literal_when_it_looks_like_a_variable_then_spark_does_not_fill_it_in(
     text = "${env:HOME} ${spark.app.name}"
     (row,) = spark.sql(f"select {sql_literal(text)}").collect()
     assert row[0] == text
+
+
+PIECES = st.sampled_from(
+    ["{{ run_date }}", "{{run_date}}", "{{ vars.school_year }}", "{{ vars.schools }}", "{{ x }}",
+     "{{ vars.items }}", "{{ true }}", "{{ none }}", "{{- run_date }}", "{{ run_date -}}", "}}",
+     "{{ run_date | upper }}", "{{ vars['school_year'] }}", "{{", "\r\n", "\n", " ", "select '",
+     "{{ vars }}", "{{ pipeline.name }}", "{{ pipeline.name.x }}", "{{ source }}", "{", "}",
+     "{{ flag }}", "{{ ratio }}", "{{ nested }}"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=6).map(lambda pieces: "".join(["{{ run_date }}", *pieces])))
+def test_rendering_when_names_are_all_there_is_then_it_is_what_jinja_gives(text: str) -> None:
+    names = {**NAMES, "true": "a name", "flag": True, "ratio": 1.0, "nested": "{{ run_date }}"}
+    loader = SqlLoader(ROOT)
+
+    def outcome(template: str) -> str:
+        try:
+            return loader.render_text(template, names)
+        except TemplateError:
+            return "refused"
+
+    assert outcome(text) == outcome("{# Jinja's own way #}" + text)

@@ -16,6 +16,7 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
+from pipelines.lineage.known_statements import KnownStatements
 from pipelines.plan.checks import check_plan, in_file_order
 from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
 from pipelines.plan.graph import Graph
@@ -114,6 +115,11 @@ class PreparedFlow:
             self.environment, self.flow.project_dir, self.loader, lambda: self.compiled
         )
 
+    @cached_property
+    def statements(self) -> KnownStatements:
+        """The tables of statements, those that were read before among them."""
+        return KnownStatements(self.cache_folder / "statements.json")
+
     @property
     def log_folder(self) -> Path:
         """Where the JSON logs are."""
@@ -182,7 +188,8 @@ class PreparedFlow:
         left = self
         while True:
             try:
-                judged = check_plan(left.compiled)
+                judged = check_plan(left.compiled, left.statements.tables)
+                left.statements.save()
             except FlowError as error:
                 found += error.findings
                 left = copy(left)  # what is left of the flow is judged, and never run

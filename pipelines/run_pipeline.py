@@ -104,6 +104,7 @@ def validate(
     config: Config = None,
     project_dir: ProjectDir = None,
     var: Var = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     output: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
 ) -> None:
     """Look for everything that is wrong with a flow and the files it names; no JVM."""
@@ -116,7 +117,7 @@ def validate(
     except (FlowError, ConfigError) as error:
         findings = error.findings
     _print(console.findings_text(findings, output))
-    if any(finding.severity == "error" for finding in findings):
+    if any(strict or finding.severity == "error" for finding in findings):
         raise typer.Exit(2)
 
 

@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
+from pipelines.plan.table_checks import Tables, check_tables
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
 
 
-def check_plan(compiled: CompiledPlan) -> tuple[Finding, ...]:
-    """All findings of ``compiled``, in the order of the file; errors and warnings."""
-    findings = [*compiled.findings]
+def check_plan(compiled: CompiledPlan, tables: Tables) -> tuple[Finding, ...]:
+    """All findings of ``compiled``, in the order of the file; errors and warnings.
+
+    Args:
+        compiled: the plan.
+        tables: tells the tables of a statement.
+    """
+    findings = [*compiled.findings, *check_tables(compiled, tables)]
     for check in _CHECKS:
         findings += check(compiled)
     return in_file_order(findings)

@@ -39,10 +39,12 @@ class RenderedSql:
     Attributes:
         text: the rendered statement.
         file: file it came from, relative to the project; empty for SQL in the YAML.
+        template: the file's text.
     """
 
     text: str
     file: str = ""
+    template: str = ""
 
     @property
     def sha256(self) -> str:
@@ -114,7 +116,8 @@ class SqlLoader:
         Raises:
             TemplateError: the file cannot be read, or its template cannot be rendered.
         """
-        return RenderedSql(self.render_text(self.read_file(path), names, file=path), path)
+        template = self.read_file(path)
+        return RenderedSql(self.render_text(template, names, file=path), path, template)
 
     def read_file(self, path: str) -> str:
         """The text of a file of the project.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,67 @@ if TYPE_CHECKING:
     from pipelines.spec.expectations import Expectation
     from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
     from pipelines.spec.steps import Step
+    from pipelines.spec.yaml_document import Document
 
+Place = tuple["str | int", ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True)
 class Sql:
-    """A statement as it runs; ``file`` is empty for SQL that stands in the YAML."""
+    """A statement as it runs.
+
+    Attributes:
+        text: the statement, rendered.
+        file: the file that it came from; empty for SQL that stands in the YAML.
+        template: the file's text before it was rendered.
+    """
 
     text: str
     file: str = ""
+    template: str = field(default="", repr=False, compare=False)
 
     @property
     def sha256(self) -> str:
         """Of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def in_template(self, line: int, column: int) -> tuple[int, int]:
+        """Where a place of the statement stands in its file; column 0 where only the line is sure.
+
+        Rendering takes lines out and puts lines in, so the lines of both are laid side by side.
+        """
+        if self.text == self.template:
+            return line, column
+        rendered, written = self.text.splitlines(), self.template.splitlines()
+        pairs = SequenceMatcher(None, rendered, written, autojunk=False).get_opcodes()
+        for kind, start, end, at, until in pairs:
+            if start <= line - 1 < end:
+                there = min(at + (line - 1 - start), max(until - 1, at))
+                return min(there, len(written) - 1) + 1, column if kind == "equal" else 0
+        return line, column
+
+    def finding(
+        self, document: Document, place: Place, code: str, message: str, line: int = 0,
+        column: int = 0, **more: Any,
+    ) -> Finding:  # fmt: skip
+        """A finding in the statement.
+
+        Args:
+            document: the flow's YAML.
+            place: where it names the statement's file, or holds the statement.
+            code: stable word for machines.
+            message: what is wrong.
+            line: in the rendered statement, from 1; 0 if unknown.
+            column: in the rendered statement, from 1; 0 if unknown.
+            more: what else a finding has.
+        """
+        found = document.finding(code, message, place, **more)
+        if not self.file:
+            return found
+        line, column = self.in_template(line, column) if line else (1, 0)
+        return in_named_file(replace(found, file=self.file, line=line, column=column),
+                             document, place)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,6 +166,13 @@ class CompiledPlan:
     secrets: frozenset[str]
     checkpoint: CheckpointPolicy
     findings: tuple[Finding, ...] = field(default=())
+
+
+def in_named_file(finding: Finding, document: Document, place: Place) -> Finding:
+    """A finding in a file that the flow names at ``place``, which it then tells too."""
+    at = document.finding("", "", place)
+    hint = f"named in {at.file}:{at.line}"
+    return replace(finding, path=at.path, hint=f"{finding.hint}; {hint}" if finding.hint else hint)
 
 
 def absolute_path(path: str, project_dir: Path) -> str:

@@ -10,7 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TemplateError, near_names
-from pipelines.plan.compile.compiled import CompiledCheck, CompiledStep, Sql, absolute_path
+from pipelines.plan.compile.compiled import (
+    CompiledCheck,
+    CompiledStep,
+    Sql,
+    absolute_path,
+    in_named_file,
+)
 from pipelines.spec.check_file import read_check_header
 from pipelines.spec.expectations import parse_expectation
 from pipelines.spec.steps import DqCheck, Step, is_sql_file
@@ -145,14 +151,12 @@ class StepCompiler:
             return None
         header, findings = read_check_header(sql.text, sql.file)
         if findings:
-            raw = self._templates.file_text(check.file, place).splitlines()
-            lines = sql.text.splitlines()
             for finding in findings:
-                # Rendering may have taken lines out above it.
-                line = lines[finding.line - 1]
-                number = raw.index(line) + 1 if line in raw else finding.line
-                told = self._templates.in_file(replace(finding, line=number), place)
-                self._templates.findings.append(told)
+                line, column = sql.in_template(finding.line, finding.column)
+                self._templates.findings.append(
+                    in_named_file(replace(finding, line=line, column=column),
+                                  self._templates.document, place)
+                )  # fmt: skip
             return None
         values = header.values
         says_limit = check.warn_at is not None or check.error_at is not None

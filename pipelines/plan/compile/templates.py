@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.errors import Finding, TemplateError, shorten
-from pipelines.plan.compile.compiled import Sql
+from pipelines.plan.compile.compiled import Sql, in_named_file
 from pipelines.spec.templated import is_template
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Rendered(Protocol):
     @property
     def file(self) -> str:
         """The file, relative to the project."""
+
+    @property
+    def template(self) -> str:
+        """The file's text."""
 
 
 class Renderer(Protocol):
@@ -86,7 +90,7 @@ class Templates:
             message = f"{rendered.file} holds no SQL"
             self.findings.append(self.document.finding("empty-sql", message, place))
             return None
-        return Sql(rendered.text, rendered.file)
+        return Sql(rendered.text, rendered.file, rendered.template)
 
     def file_text(self, path: str, place: Place) -> str:
         """A file of the project as it stands; empty where that failed."""
@@ -104,14 +108,6 @@ class Templates:
         if error.code != "template":
             finding = replace(finding, found=shorten(error.file))
         elif error.file not in ("", self.document.file):
-            finding = self.in_file(
-                replace(finding, file=error.file, line=error.line, column=0), place
-            )
+            elsewhere = replace(finding, file=error.file, line=error.line, column=0)
+            finding = in_named_file(elsewhere, self.document, place)
         self.findings.append(finding)
-
-    def in_file(self, finding: Finding, place: Place) -> Finding:
-        """A finding in a file that the flow names at ``place``, which it then tells too."""
-        at = self.document.finding("", "", place)
-        hint = f"named in {at.file}:{at.line}"
-        hint = f"{finding.hint}; {hint}" if finding.hint else hint
-        return replace(finding, path=at.path, hint=hint)

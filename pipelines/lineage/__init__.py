@@ -1,0 +1,1 @@
+"""What statements read and write: tables from their text, columns from Spark's analysed plans."""

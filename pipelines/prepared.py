@@ -16,9 +16,11 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
+from pipelines.execution.scratch import Scratch, choose_scratch
 from pipelines.plan.checks import check_plan, in_file_order
-from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
+from pipelines.plan.compile import CompiledPlan, CompiledStep, absolute_path, compile_plan
 from pipelines.plan.graph import Graph
+from pipelines.plan.outside import reading_outside
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import utc_now
@@ -28,6 +30,7 @@ from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
     from pipelines.errors import Finding
+    from pipelines.plan.small_run import SmallRun
     from pipelines.spec.config import Environment
 
 
@@ -53,16 +56,21 @@ class Options:
     vars: Mapping[str, Any] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    resume: bool = True
+    resume: bool | None = None
     full_refresh: bool = False
     threads: int = 0
     fail_fast: bool = False
     debug: bool = False
+    small: SmallRun | None = None
 
     @property
     def goes_on(self) -> bool:
-        """Whether what the batch has done already is left out; a full refresh does it all anew."""
-        return self.resume and not self.full_refresh
+        """Whether what the batch has done already is left out.
+
+        A full refresh does it all anew, and so does a small run that is not told to resume.
+        """
+        resume = self.small is None if self.resume is None else self.resume
+        return resume and not self.full_refresh
 
 
 class PreparedFlow:
@@ -92,15 +100,52 @@ class PreparedFlow:
         return load_flow(find_flow_file(self._flow_name, root), root)
 
     @cached_property
-    def _chosen_environment(self) -> tuple[str, Environment]:
+    def _own_environment(self) -> tuple[str, Environment]:
+        """The environment that was chosen, as the config has it."""
         return load_environment(
             self.flow.project_dir, config_file=self.options.config, name=self.options.env
         )
 
-    @property
+    @cached_property
+    def _home(self) -> tuple[str, Environment]:
+        """The environment whose tables and past count: the one that is cloned from, or our own."""
+        small = self.options.small
+        if small is None or small.clone_from in (None, self._own_environment[0]):
+            return self._own_environment
+        return load_environment(
+            self.flow.project_dir,
+            config_file=self.options.config,
+            name=small.clone_from,
+            variables={},  # they are meant for the environment that runs
+        )
+
+    @cached_property
     def environment(self) -> Environment:
         """The environment's settings. Raises ConfigError with every finding of the config."""
-        return self._chosen_environment[1]
+        own = self._own_environment[1]
+        return own if self.scratch is None else self.scratch.instead_of(own)
+
+    @cached_property
+    def scratch(self) -> Scratch | None:
+        """Where a small run writes; None for a regular run.
+
+        Raises:
+            UsageError: the lakehouse itself would be the scratch place.
+        """
+        small = self.options.small
+        if small is None:
+            return None
+        pipeline = self.flow.pipeline.name
+        lakes = []
+        for name, environment in (self._own_environment, self._home):
+            names = {
+                "project_dir": str(self.flow.project_dir),
+                "env": name,
+                "pipeline": {"name": pipeline},
+            }
+            path = self.loader.render_text(environment.base_path, names)
+            lakes.append((name, absolute_path(path, self.flow.project_dir)))
+        return choose_scratch(small, lakes, self.cache_folder, pipeline)
 
     @cached_property
     def loader(self) -> SqlLoader:
@@ -111,7 +156,7 @@ class PreparedFlow:
     def connections(self) -> Connections:
         """Datasources, addresses and secrets."""
         return Connections(
-            self.environment, self.flow.project_dir, self.loader, lambda: self.compiled
+            self.environment, self.flow.project_dir, self.loader, lambda: self._at_sources
         )
 
     @property
@@ -137,6 +182,7 @@ class PreparedFlow:
             exclude=asked.exclude,
             full_refresh=asked.full_refresh,
             debug=asked.debug,
+            small=asked.small,
         )
         compiled = self._compile(request, asked.batch_id)
         store = self._local_checkpoints(compiled)
@@ -226,11 +272,28 @@ class PreparedFlow:
         raise UsageError(f"no step is called {name!r}", hint=hint)
 
     def _compile(self, request: RunRequest, batch_id: str | None) -> CompiledPlan:
-        name, environment = self._chosen_environment
+        name, own = self._own_environment
         plan = build_plan(self.flow, request, self._history(request), self._graph)
         if batch_id is None and self.flow.pipeline.batch_id is None:
             batch_id = generate_batch_id(now=self._now)
-        return compile_plan(plan, self.loader, name, environment, batch_id)
+        compiled = compile_plan(plan, self.loader, name, self.environment, batch_id)
+        if self.scratch is None:
+            return compiled
+        there = compile_plan(plan, self.loader, name, own, compiled.batch_id)
+        return reading_outside(compiled, there)
+
+    @cached_property
+    def _at_sources(self) -> CompiledPlan:
+        """The plan as datasources see it: theirs are the environment's own paths."""
+        if self.scratch is None:
+            return self.compiled
+        return compile_plan(
+            self.compiled.plan, self.loader, *self._own_environment, self.compiled.batch_id
+        )
+
+    def at_home(self) -> CompiledPlan:
+        """The plan in the environment whose tables a small run clones."""
+        return compile_plan(self.compiled.plan, self.loader, *self._home, self.compiled.batch_id)
 
     def _resumed(self, compiled: CompiledPlan, record: BatchRecord | None) -> CompiledPlan:
         """``compiled`` as its batch began, where it did."""
@@ -255,8 +318,9 @@ class PreparedFlow:
             return None
         from pipelines.sinks.run_log import last_run
 
-        name, environment = self._chosen_environment
-        last = last_run(self.log_folder, self.flow.pipeline.name, name)
+        name, environment = self._home
+        folder = environment.logs.folder(self.flow.project_dir)
+        last = last_run(folder, self.flow.pipeline.name, name)
         then = {step["id"]: step for step in last["steps"]} if last else {}
         plan = build_plan(self.flow, replace(request, select=(), exclude=()))
         now = compile_plan(plan, self.loader, name, environment, request.batch_id or "").steps

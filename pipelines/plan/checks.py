@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
+from pipelines.plan.outside import check_small_run
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
@@ -147,4 +148,5 @@ _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _views_once,
     _mapped_notifications,
     _keys_are_plain,
+    check_small_run,
 )

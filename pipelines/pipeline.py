@@ -96,8 +96,9 @@ class Pipeline(PreparedFlow):
             LockHeldError: another run of this pipeline is at work.
         """
         compiled = self.checked()
-        if self.scratch is not None and is_local(self.scratch.root):
-            self.scratch.check(LocalFiles(), goes_on=self.options.goes_on)
+        scratch = self.surroundings.scratch
+        if scratch is not None and is_local(scratch.root):
+            scratch.check(LocalFiles(), goes_on=self.options.goes_on)
         info = describe_run(compiled, self._now(), self.log_folder)
         with RunLock(self._lock_file, _holder(info)), ExitStack() as stack:
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
@@ -174,8 +175,9 @@ class Pipeline(PreparedFlow):
         checkpoint = compiled.checkpoint
         is_near = is_local(checkpoint.path) and is_local(compiled.base_path)
         files: FileStore = LocalFiles() if is_near else HadoopFiles(spark)
-        if self.scratch is not None:
-            self.scratch.make(files, goes_on=self.options.goes_on)
+        scratch = self.surroundings.scratch
+        if scratch is not None:
+            scratch.make(files, goes_on=self.options.goes_on)
         store = CheckpointStore(files, checkpoint.path) if checkpoint.enabled else None
         record = store.batch(compiled.batch_id) if store and self.options.goes_on else None
         if not is_near:
@@ -201,7 +203,7 @@ class Pipeline(PreparedFlow):
             is_resumed=record is not None,
             redact=self.connections.redact,
         )
-        if self.scratch is not None:
+        if scratch is not None:
             self._start_small(context)
         return context
 
@@ -211,7 +213,7 @@ class Pipeline(PreparedFlow):
         from pipelines.execution.small_start import start_small_run
 
         threads = self.options.threads or DEFAULT_THREADS
-        for line in start_small_run(context, self.at_home, threads):
+        for line in start_small_run(context, self.surroundings.at_home, threads):
             self._say(f"note: {line}")
 
     def _session(self, compiled: CompiledPlan, stack: ExitStack) -> SparkSession:
@@ -291,8 +293,8 @@ class Pipeline(PreparedFlow):
     @property
     def _lock_file(self) -> Path:
         """Beside the checkpoints; for remote ones, a file of this machine."""
-        if self.scratch is not None:
-            return self.scratch.lock_file
+        if self.surroundings.scratch is not None:
+            return self.surroundings.scratch.lock_file
         path = self.compiled.checkpoint.path
         if is_local(path):
             return local_path(path) / ".lock"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,15 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
-from pipelines.execution.scratch import Scratch, choose_scratch
+from pipelines.execution.surroundings import Surroundings
 from pipelines.plan.checks import check_plan, in_file_order
-from pipelines.plan.compile import CompiledPlan, CompiledStep, absolute_path, compile_plan
+from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
 from pipelines.plan.graph import Graph
-from pipelines.plan.outside import reading_outside
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import utc_now
 from pipelines.spec.flow import Flow
-from pipelines.spec.loader import find_flow_file, load_environment, load_flow
+from pipelines.spec.loader import find_flow_file, load_flow
 from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
@@ -100,52 +99,21 @@ class PreparedFlow:
         return load_flow(find_flow_file(self._flow_name, root), root)
 
     @cached_property
-    def _own_environment(self) -> tuple[str, Environment]:
-        """The environment that was chosen, as the config has it."""
-        return load_environment(
-            self.flow.project_dir, config_file=self.options.config, name=self.options.env
-        )
-
-    @cached_property
-    def _home(self) -> tuple[str, Environment]:
-        """The environment whose tables and past count: the one that is cloned from, or our own."""
-        small = self.options.small
-        if small is None or small.clone_from in (None, self._own_environment[0]):
-            return self._own_environment
-        return load_environment(
+    def surroundings(self) -> Surroundings:
+        """The environments that the run reads and writes."""
+        return Surroundings(
             self.flow.project_dir,
-            config_file=self.options.config,
-            name=small.clone_from,
-            variables={},  # they are meant for the environment that runs
+            self.flow.pipeline.name,
+            self.loader,
+            config=self.options.config,
+            env=self.options.env,
+            small=self.options.small,
         )
 
-    @cached_property
+    @property
     def environment(self) -> Environment:
         """The environment's settings. Raises ConfigError with every finding of the config."""
-        own = self._own_environment[1]
-        return own if self.scratch is None else self.scratch.instead_of(own)
-
-    @cached_property
-    def scratch(self) -> Scratch | None:
-        """Where a small run writes; None for a regular run.
-
-        Raises:
-            UsageError: the lakehouse itself would be the scratch place.
-        """
-        small = self.options.small
-        if small is None:
-            return None
-        pipeline = self.flow.pipeline.name
-        lakes = []
-        for name, environment in (self._own_environment, self._home):
-            names = {
-                "project_dir": str(self.flow.project_dir),
-                "env": name,
-                "pipeline": {"name": pipeline},
-            }
-            path = self.loader.render_text(environment.base_path, names)
-            lakes.append((name, absolute_path(path, self.flow.project_dir)))
-        return choose_scratch(small, lakes, self.cache_folder, pipeline)
+        return self.surroundings.written
 
     @cached_property
     def loader(self) -> SqlLoader:
@@ -156,7 +124,10 @@ class PreparedFlow:
     def connections(self) -> Connections:
         """Datasources, addresses and secrets."""
         return Connections(
-            self.environment, self.flow.project_dir, self.loader, lambda: self._at_sources
+            self.environment,
+            self.flow.project_dir,
+            self.loader,
+            cache(lambda: self.surroundings.at_sources(self.compiled)),
         )
 
     @property
@@ -272,28 +243,10 @@ class PreparedFlow:
         raise UsageError(f"no step is called {name!r}", hint=hint)
 
     def _compile(self, request: RunRequest, batch_id: str | None) -> CompiledPlan:
-        name, own = self._own_environment
         plan = build_plan(self.flow, request, self._history(request), self._graph)
         if batch_id is None and self.flow.pipeline.batch_id is None:
             batch_id = generate_batch_id(now=self._now)
-        compiled = compile_plan(plan, self.loader, name, self.environment, batch_id)
-        if self.scratch is None:
-            return compiled
-        there = compile_plan(plan, self.loader, name, own, compiled.batch_id)
-        return reading_outside(compiled, there)
-
-    @cached_property
-    def _at_sources(self) -> CompiledPlan:
-        """The plan as datasources see it: theirs are the environment's own paths."""
-        if self.scratch is None:
-            return self.compiled
-        return compile_plan(
-            self.compiled.plan, self.loader, *self._own_environment, self.compiled.batch_id
-        )
-
-    def at_home(self) -> CompiledPlan:
-        """The plan in the environment whose tables a small run clones."""
-        return compile_plan(self.compiled.plan, self.loader, *self._home, self.compiled.batch_id)
+        return self.surroundings.compile(plan, batch_id)
 
     def _resumed(self, compiled: CompiledPlan, record: BatchRecord | None) -> CompiledPlan:
         """``compiled`` as its batch began, where it did."""
@@ -318,7 +271,7 @@ class PreparedFlow:
             return None
         from pipelines.sinks.run_log import last_run
 
-        name, environment = self._home
+        name, environment = self.surroundings.home
         folder = environment.logs.folder(self.flow.project_dir)
         last = last_run(folder, self.flow.pipeline.name, name)
         then = {step["id"]: step for step in last["steps"]} if last else {}

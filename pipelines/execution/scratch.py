@@ -111,17 +111,24 @@ class Scratch:
 
 
 def choose_scratch(
-    small: SmallRun, lakes: Sequence[tuple[str, str]], cache: Path, pipeline: str
+    small: SmallRun,
+    lakes: Sequence[tuple[str, str]],
+    cache: Path,
+    pipeline: str,
+    *,
+    is_one_machine: bool = True,
 ) -> Scratch:
     """The scratch place of a small run: the one asked for, else one of its kind's own.
 
-    That is in the project's cache; for a lakehouse on another storage, beside its tables.
+    That is in the project's cache, or, where Spark's workers would not find it there, below the
+    lakehouse.
 
     Args:
         small: the run.
         lakes: name and root of each lakehouse that must not be touched, the run's own first.
         cache: the project's cache.
         pipeline: name of the pipeline.
+        is_one_machine: whether Spark works on this machine alone.
 
     Raises:
         UsageError: one of them is, or lies in, the place that was asked for.
@@ -132,7 +139,7 @@ def choose_scratch(
     if small.scratch is not None:
         root = small.scratch.rstrip("/") or "/"
         root = str(local_path(root).expanduser().absolute()) if is_local(root) else root
-    elif is_local(base_path):
+    elif is_one_machine and is_local(base_path):
         root = str(near)
     else:
         root = f"{base_path.rstrip('/')}/_scratch/{pipeline}/{name}"

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def start_small_run(
-    context: RunContext, there: Callable[[], CompiledPlan], threads: int
+    context: RunContext, there: Callable[[CompiledPlan], CompiledPlan], threads: int
 ) -> tuple[str, ...]:
     """Brings the clones and settles which rows are taken.
 
     Args:
         context: of the run; its ``take`` is set.
-        there: gives the plan as rendered for the environment that is cloned from.
+        there: gives the plan as it is in the environment that is cloned from.
         threads: clones made side by side.
 
     Returns:
@@ -36,9 +36,9 @@ def start_small_run(
         return ()
     told: tuple[str, ...] = ()
     if small.clone_from is not None:
-        needed = clones_needed(context.compiled, there())
+        needed = clones_needed(context.compiled, there(context.compiled))
         missing = [one.step_id for one in bring_clones(context.spark, needed, threads)]
-        told = (f"cloned from {small.clone_from!r}: {len(needed) - len(missing)} tables",)
+        told = (f"tables cloned from {small.clone_from!r}: {len(needed) - len(missing)}",)
         if missing:
             told += (f"{small.clone_from!r} has no table yet of {', '.join(missing)}",)
     if small.empty:

@@ -354,7 +354,7 @@ def test_clones_when_written_merged_and_undone_then_the_original_is_untouched(
     assert _files(prod.root / "prod_logs") == logs
     assert not (prod.root / "lake").exists()
     told = capsys.readouterr()
-    assert "cloned from 'prod': 5 tables" in told.err
+    assert "tables cloned from 'prod': 5" in told.err
     assert told.out == ""
 
 

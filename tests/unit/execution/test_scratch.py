@@ -36,6 +36,12 @@ def test_scratch_when_the_lakehouse_is_remote_then_is_beside_its_tables() -> Non
     assert chosen.lock_file.parent == chosen.folder
 
 
+def test_scratch_when_spark_works_on_many_machines_then_is_where_all_of_them_find_it() -> None:
+    chosen = choose_scratch(EMPTY, [("prod", "/mnt/lake")], CACHE, "edfi", is_one_machine=False)
+    assert chosen.root == "/mnt/lake/_scratch/edfi/prod-empty"
+    assert chosen.folder == Path(chosen.root)
+
+
 def test_scratch_when_asked_for_then_is_there() -> None:
     asked = SmallRun(empty=True, scratch="/elsewhere/")
     assert _chosen(asked, "s3a://bucket/lake").base_path == "/elsewhere/lakehouse"

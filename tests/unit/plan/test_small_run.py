@@ -179,7 +179,7 @@ def test_environment_when_the_run_is_small_then_nothing_of_it_is_written_or_told
     assert small.environment.metadata.path == "{{ base_path }}/_metadata"
     assert small.connections.address("Teams://#alerts") is None
     assert small.checked().checkpoint.path.startswith(str(scratch / "lakehouse"))
-    assert small.at_home().base_path == str(made.root / "prod_lake")
+    assert small.surroundings.at_home(small.checked()).base_path == str(made.root / "prod_lake")
     assert small.checked().environment_name == "test"
 
 

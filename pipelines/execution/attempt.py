@@ -109,7 +109,7 @@ def _check(
     try:
         target.rows().createOrReplaceTempView(step.settings.name)
         for check in step.checks:
-            results.append(dq_checks.run_check(session, _runnable(check), judged=judged))
+            results.append(dq_checks.run_check(session, _runnable(check, judged)))
         dq_checks.enforce(results)
     except DataQualityError as error:
         target.undo()
@@ -117,7 +117,7 @@ def _check(
     return tuple(results), None
 
 
-def _runnable(check: CompiledCheck) -> dq_checks.Check:
+def _runnable(check: CompiledCheck, judged: bool) -> dq_checks.Check:
     return dq_checks.Check(
         file=check.sql.file,
         sql=check.sql.text,
@@ -129,4 +129,5 @@ def _runnable(check: CompiledCheck) -> dq_checks.Check:
         show=check.header.show,
         description=check.header.values.get("description", ""),
         owner=check.header.values.get("owner", ""),
+        judged=judged,
     )

@@ -86,7 +86,7 @@ class Surroundings:
 
     @cached_property
     def written(self) -> Environment:
-        """The environment as the run sees it; a small run's writes nothing but its scratch place."""
+        """The environment as the run sees it; a small run writes nothing but its scratch place."""
         own = self.own[1]
         return own if self.scratch is None else self.scratch.instead_of(own)
 

@@ -36,6 +36,7 @@ class Check:
         error_at: fail from this number on.
         returns: ``value``, ``rows``, or empty: the statement's form tells.
         show: columns whose values may stand in a sample as they are.
+        judged: whether what it gives counts; over no rows it says nothing.
     """
 
     file: str
@@ -48,10 +49,11 @@ class Check:
     show: tuple[str, ...] = ()
     description: str = ""
     owner: str = ""
+    judged: bool = True
 
 
-def run_check(spark: SparkSession, check: Check, *, judged: bool = True) -> CheckResult:
-    """``check`` run in ``spark`` and judged; or only run, where over no rows no verdict counts.
+def run_check(spark: SparkSession, check: Check) -> CheckResult:
+    """``check`` run in ``spark`` and judged.
 
     Only a check that finds something costs a second statement, to count what it found.
 
@@ -62,7 +64,7 @@ def run_check(spark: SparkSession, check: Check, *, judged: bool = True) -> Chec
     frame = run_query(spark, check.sql, file=check.file)
     try:
         if gives_a_value(frame, check.returns):
-            value, sample = _value(frame, check.file, may_be_missing=not judged), _NO_ROWS
+            value, sample = _value(frame, check.file, may_be_missing=not check.judged), _NO_ROWS
         else:
             value, sample = _offenders(frame, check.show)
     except DataQualityError:
@@ -70,7 +72,7 @@ def run_check(spark: SparkSession, check: Check, *, judged: bool = True) -> Chec
     except Exception as error:
         raise as_sql_error(error, check.file) from error
     status, expectation = judge(check, value)
-    if not judged:
+    if not check.judged:
         status = CheckStatus.NOT_JUDGED
     return CheckResult(
         file=check.file,

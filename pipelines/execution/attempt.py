@@ -76,7 +76,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
         ):
             told = explain(product.frame)
         target.write(product)
-    checks, failed = _check(session, step, target, judged=context.judges_checks)
+    checks, failed = _check(session, step, target, context.judges_checks)
     output = target.keep() if failed is None else None
     return Outcome(
         output=output,
@@ -100,7 +100,7 @@ def abandon(step: CompiledStep, context: RunContext) -> None:
 
 
 def _check(
-    session: SparkSession, step: CompiledStep, target: Target, *, judged: bool
+    session: SparkSession, step: CompiledStep, target: Target, judged: bool
 ) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
     """Every check's result; where one failed, or cannot run, the write is undone."""
     if not step.checks:

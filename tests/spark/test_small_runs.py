@@ -12,6 +12,7 @@ from pipelines.execution import sampling
 from pipelines.execution.sampling import choose_sample, take_none
 from pipelines.plan.small_run import SmallRun
 from pipelines.results import CheckStatus
+from pipelines.utils.sql_runner import DeltaLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -370,6 +371,8 @@ def test_clones_when_few_steps_are_selected_then_the_rest_is_read_as_it_stands_t
     lake = _lakehouse(prod, "clone-of-prod")
     merged = sorted(tuple(row) for row in _table(prod, lake / "merged").collect())
     assert merged == [(1, "a"), (2, "b"), (3, "c")]
+    assert DeltaLog(prod.spark, str(lake / "base")).commit(0).operation == "CLONE"
+    assert not list((lake / "base").glob("*.parquet")), "its files are prod's"
     assert {file.name for file in lake.iterdir()} == {"base", "merged", "_checkpoints"}
     assert "'prod' has no table yet of stage.group.merged" in capsys.readouterr().err
     assert _files(prod.root / "prod_lake") == before

@@ -36,13 +36,18 @@ def options_of(
     var: list[str] | None = None,
     select: list[str] | None = None,
     exclude: list[str] | None = None,
+    empty: bool = False,
+    sample: str | None = None,
+    clone_from: str | None = None,
+    scratch: str | None = None,
     **rest: Any,
 ) -> Options:
     """What the options of a command say.
 
     Raises:
-        UsageError: a variable that is not ``name=value``.
+        UsageError: a variable that is not ``name=value``, or a small run that is none.
     """
+    from pipelines.plan.small_run import small_run
     from pipelines.prepared import Options
 
     return Options(
@@ -50,6 +55,7 @@ def options_of(
         vars=_variables(var or []),
         select=tuple(select or ()),
         exclude=tuple(exclude or ()),
+        small=small_run(empty=empty, sample=sample, clone_from=clone_from, scratch=scratch),
         **rest,
     )
 

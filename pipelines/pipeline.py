@@ -96,6 +96,9 @@ class Pipeline(PreparedFlow):
             LockHeldError: another run of this pipeline is at work.
         """
         compiled = self.checked()
+        scratch = self.surroundings.scratch
+        if scratch is not None and is_local(scratch.root):
+            scratch.check(LocalFiles(), goes_on=self.options.goes_on)
         info = describe_run(compiled, self._now(), self.log_folder)
         with RunLock(self._lock_file, _holder(info)), ExitStack() as stack:
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
@@ -172,6 +175,9 @@ class Pipeline(PreparedFlow):
         checkpoint = compiled.checkpoint
         is_near = is_local(checkpoint.path) and is_local(compiled.base_path)
         files: FileStore = LocalFiles() if is_near else HadoopFiles(spark)
+        scratch = self.surroundings.scratch
+        if scratch is not None:
+            scratch.make(files, goes_on=self.options.goes_on)
         store = CheckpointStore(files, checkpoint.path) if checkpoint.enabled else None
         record = store.batch(compiled.batch_id) if store and self.options.goes_on else None
         if not is_near:
@@ -186,7 +192,7 @@ class Pipeline(PreparedFlow):
         )
         if store and record is None:
             store.save_batch(begun)
-        return RunContext(
+        context = RunContext(
             compiled,
             spark,
             self.loader,
@@ -197,6 +203,18 @@ class Pipeline(PreparedFlow):
             is_resumed=record is not None,
             redact=self.connections.redact,
         )
+        if scratch is not None:
+            self._start_small(context)
+        return context
+
+    def _start_small(self, context: RunContext) -> None:
+        """Fills the scratch place, and tells of it on stderr."""
+        from pipelines.execution.runner import DEFAULT_THREADS
+        from pipelines.execution.small_start import start_small_run
+
+        threads = self.options.threads or DEFAULT_THREADS
+        for line in start_small_run(context, self.surroundings.at_home, threads):
+            self._say(f"note: {line}")
 
     def _session(self, compiled: CompiledPlan, stack: ExitStack) -> SparkSession:
         """The given session, or one of the run's own, stopped with the run."""
@@ -266,12 +284,17 @@ class Pipeline(PreparedFlow):
             text = self.connections.redact(f"{type(error).__name__}: {error}")
             if text not in self._told:
                 self._told.add(text)
-                with suppress(BrokenPipeError):
-                    sys.stderr.write(f"warning: {text}\n")
+                self._say(f"warning: {text}")
+
+    def _say(self, text: str) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.write(f"{text}\n")
 
     @property
     def _lock_file(self) -> Path:
         """Beside the checkpoints; for remote ones, a file of this machine."""
+        if self.surroundings.scratch is not None:
+            return self.surroundings.scratch.lock_file
         path = self.compiled.checkpoint.path
         if is_local(path):
             return local_path(path) / ".lock"

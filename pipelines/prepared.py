@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
+from pipelines.execution.surroundings import Surroundings
 from pipelines.lineage.known_statements import KnownStatements
 from pipelines.plan.checks import check_plan, in_file_order
 from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
@@ -24,11 +25,12 @@ from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
 from pipelines.results import utc_now
 from pipelines.spec.flow import Flow
-from pipelines.spec.loader import find_flow_file, load_environment, load_flow
+from pipelines.spec.loader import find_flow_file, load_flow
 from pipelines.utils.sql_loader import SqlLoader
 
 if TYPE_CHECKING:
     from pipelines.errors import Finding
+    from pipelines.plan.small_run import SmallRun
     from pipelines.spec.config import Environment
 
 
@@ -54,16 +56,21 @@ class Options:
     vars: Mapping[str, Any] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    resume: bool = True
+    resume: bool | None = None
     full_refresh: bool = False
     threads: int = 0
     fail_fast: bool = False
     debug: bool = False
+    small: SmallRun | None = None
 
     @property
     def goes_on(self) -> bool:
-        """Whether what the batch has done already is left out; a full refresh does it all anew."""
-        return self.resume and not self.full_refresh
+        """Whether what the batch has done already is left out.
+
+        A full refresh does it all anew, and so does a small run that is not told to resume.
+        """
+        resume = self.small is None if self.resume is None else self.resume
+        return resume and not self.full_refresh
 
 
 class PreparedFlow:
@@ -93,15 +100,21 @@ class PreparedFlow:
         return load_flow(find_flow_file(self._flow_name, root), root)
 
     @cached_property
-    def _chosen_environment(self) -> tuple[str, Environment]:
-        return load_environment(
-            self.flow.project_dir, config_file=self.options.config, name=self.options.env
+    def surroundings(self) -> Surroundings:
+        """The environments that the run reads and writes."""
+        return Surroundings(
+            self.flow.project_dir,
+            self.flow.pipeline.name,
+            self.loader,
+            config=self.options.config,
+            env=self.options.env,
+            small=self.options.small,
         )
 
     @property
     def environment(self) -> Environment:
         """The environment's settings. Raises ConfigError with every finding of the config."""
-        return self._chosen_environment[1]
+        return self.surroundings.written
 
     @cached_property
     def loader(self) -> SqlLoader:
@@ -112,7 +125,10 @@ class PreparedFlow:
     def connections(self) -> Connections:
         """Datasources, addresses and secrets."""
         return Connections(
-            self.environment, self.flow.project_dir, self.loader, lambda: self.compiled
+            self.environment,
+            self.flow.project_dir,
+            self.loader,
+            cache(lambda: self.surroundings.at_sources(self.compiled)),
         )
 
     @cached_property
@@ -143,6 +159,7 @@ class PreparedFlow:
             exclude=asked.exclude,
             full_refresh=asked.full_refresh,
             debug=asked.debug,
+            small=asked.small,
         )
         compiled = self._compile(request, asked.batch_id)
         store = self._local_checkpoints(compiled)
@@ -233,11 +250,10 @@ class PreparedFlow:
         raise UsageError(f"no step is called {name!r}", hint=hint)
 
     def _compile(self, request: RunRequest, batch_id: str | None) -> CompiledPlan:
-        name, environment = self._chosen_environment
         plan = build_plan(self.flow, request, self._history(request), self._graph)
         if batch_id is None and self.flow.pipeline.batch_id is None:
             batch_id = generate_batch_id(now=self._now)
-        return compile_plan(plan, self.loader, name, environment, batch_id)
+        return self.surroundings.compile(plan, batch_id)
 
     def _resumed(self, compiled: CompiledPlan, record: BatchRecord | None) -> CompiledPlan:
         """``compiled`` as its batch began, where it did."""
@@ -262,8 +278,9 @@ class PreparedFlow:
             return None
         from pipelines.sinks.run_log import last_run
 
-        name, environment = self._chosen_environment
-        last = last_run(self.log_folder, self.flow.pipeline.name, name)
+        name, environment = self.surroundings.home
+        folder = environment.logs.folder(self.flow.project_dir)
+        last = last_run(folder, self.flow.pipeline.name, name)
         then = {step["id"]: step for step in last["steps"]} if last else {}
         plan = build_plan(self.flow, replace(request, select=(), exclude=()))
         now = compile_plan(plan, self.loader, name, environment, request.batch_id or "").steps

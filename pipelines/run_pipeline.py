@@ -52,9 +52,22 @@ RunDate = Annotated[
     datetime | None, typer.Option("--run-date", formats=["%Y-%m-%d"], help="Day of the run.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume/--no-resume", help="Skip what this batch has done.")
+    bool | None, typer.Option("--resume/--no-resume", help="Skip what this batch has done.")
 ]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build tables anew.")]
+
+Empty = Annotated[bool, typer.Option("--empty", help="On no rows, in a scratch place.")]
+Sample = Annotated[
+    str | None,
+    typer.Option("--sample", metavar="N|FRACTION", help="On some keys' rows, in a scratch place."),
+]
+CloneFrom = Annotated[
+    str | None,
+    typer.Option("--clone-from", metavar="ENV", help="On clones of its tables, untouched."),
+]
+Scratch = Annotated[
+    str | None, typer.Option("--scratch", metavar="DIR", help="Where a small run writes.")
+]
 
 
 @app.command()
@@ -68,8 +81,12 @@ def run(
     select: Select = None,
     exclude: Exclude = None,
     var: Var = None,
-    resume: Resume = True,
+    resume: Resume = None,
     full_refresh: FullRefresh = False,
+    empty: Empty = False,
+    sample: Sample = None,
+    clone_from: CloneFrom = None,
+    scratch: Scratch = None,
     threads: Annotated[int, typer.Option(min=0, help="Steps side by side; 0: by itself.")] = 0,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failure.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate and plan only.")] = False,
@@ -85,7 +102,8 @@ def run(
     options = options_of(env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                        run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                        full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
-                       debug=debug)  # fmt: skip
+                       debug=debug, empty=empty, sample=sample, clone_from=clone_from,
+                       scratch=scratch)  # fmt: skip
     pipeline = Pipeline(flow, options, sinks=[console.progress(log_format)])
     warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
     pipeline.checked()
@@ -132,7 +150,7 @@ def plan(
     select: Select = None,
     exclude: Exclude = None,
     var: Var = None,
-    resume: Resume = True,
+    resume: Resume = None,
     full_refresh: FullRefresh = False,
     output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
@@ -233,7 +251,9 @@ def history(
 
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="A run's id, its beginning, or 'last'.")] = "last",
+    run_id: Annotated[
+        str, typer.Argument(help="A run's id, its beginning, its log, or 'last'.")
+    ] = "last",
     env: Env = None,
     config: Config = None,
     project_dir: ProjectDir = None,
@@ -245,7 +265,10 @@ def show(
     from pipelines.spec.loader import log_folder
 
     check_choice("--format", output, ("text", "json"))
-    folder = log_folder(project_dir, config, env)
+    if run_id.endswith(".json"):
+        folder, run_id = Path(run_id).parent, Path(run_id).stem
+    else:
+        folder = log_folder(project_dir, config, env)
     log = read_run(folder, run_id)
     if output == "json":
         _print(json.dumps(log, indent=1, ensure_ascii=False))

@@ -116,6 +116,10 @@ class FilesInMemory:
     def exists(self, path: str) -> bool:
         return any(known == path or known.startswith(f"{path}/") for known in self.texts)
 
+    def remove(self, path: str) -> None:
+        for known in [one for one in self.texts if one.startswith(f"{path}/")]:
+            del self.texts[known]
+
 
 def step(name: str, *depends_on: str, **more: Any) -> dict[str, Any]:
     """A step of a flow; it writes a table of its own."""

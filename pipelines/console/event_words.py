@@ -10,7 +10,14 @@ from pipelines.console.words import BROKEN, counted, counts_text, one_line
 from pipelines.results import duration_text
 
 if TYPE_CHECKING:
-    from pipelines.results import RunResult, StepResult
+    from pipelines.results import RunInfo, RunResult, StepResult
+
+
+def small_run_words(run: RunInfo) -> str:
+    """How a run is small, and where it writes; empty for a regular one."""
+    if not run.scratch:
+        return ""
+    return f"small run: {run.kind}; it writes to {run.scratch} only"
 
 
 def step_words(result: StepResult) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.console.event_words import failure_lines, step_words
+from pipelines.console.event_words import failure_lines, small_run_words, step_words
 from pipelines.console.summary import summary_text
 from pipelines.console.words import BROKEN, MARKS, one_line, styled, write_line
 from pipelines.results import duration_text
@@ -82,6 +82,8 @@ class LiveProgress:
         if isinstance(event, RunStarted):
             self._run = event.run
             self._open()
+            if event.run.scratch:
+                self._keep(small_run_words(event.run), "bold")
         elif isinstance(event, StepStarted):
             with self._lock:
                 self._running[event.step_id] = _Running(event.at)

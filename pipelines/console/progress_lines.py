@@ -8,7 +8,13 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.console.event_words import error_lines, failure_lines, run_words, step_words
+from pipelines.console.event_words import (
+    error_lines,
+    failure_lines,
+    run_words,
+    small_run_words,
+    step_words,
+)
 from pipelines.console.live import LiveProgress
 from pipelines.console.summary import summary_text
 from pipelines.console.words import (
@@ -98,6 +104,8 @@ class PlainProgress:
                 counted(len(run.step_ids), "step"),
                 event.at.astimezone().strftime("%Y-%m-%d %Z"),
             )
+            if run.scratch:
+                self._line(event.at, small_run_words(run))
         elif isinstance(event, StepStarted):
             self._line(event.at, event.step_id, "started")
         elif isinstance(event, AttemptFailed):
@@ -164,6 +172,8 @@ class JsonProgress:
                 "batch_id": run.batch_id,
                 "environment": run.environment,
                 "mode": run.mode,
+                "run_kind": run.kind,
+                "scratch": run.scratch or None,
                 "window": list(run.window),
                 "git_commit": run.git_commit,
                 "steps": list(run.step_ids),

@@ -64,6 +64,7 @@ def show_text(
         "environment": run.get("environment"),
         "batch": run.get("batch_id"),
         "mode": run.get("mode"),
+        "small run": run.get("run_kind") if run.get("scratch") else None,
         "window": window,
         "started": run.get("started_at"),
         "finished": run.get("finished_at"),
@@ -107,6 +108,14 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
         yield styled(counted(len(warned), "warning"), "yellow")
         for step, check in warned:
             yield styled(f"! {step.get('id')}  {check_text(check)}", "yellow")
+    unjudged = sum(
+        check.get("status") == "not_judged" for step in steps for check in step.get("dq") or ()
+    )
+    if unjudged:
+        yield ""
+        yield styled(
+            f"{counted(unjudged, 'check')} ran and judged nothing: there are no rows", "dim"
+        )
     if run.get("error"):
         yield ""
         yield from _error(run["error"], "")
@@ -116,6 +125,9 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
     tail = f" — log {_near_path(log)}" if log else ""
     style = "bold green" if status == "success" else "bold red"
     yield styled(f"run {run.get('run_id')} {status}{took}{tail}", style)
+    if run.get("scratch"):
+        tables = _near_path(f"{run['scratch']}/lakehouse")
+        yield styled(f"small run ({run.get('run_kind')}): its tables are in {tables}")
     if {step.get("status") for step in steps} == {"checkpointed"}:
         told = f"batch {run.get('batch_id')} was done already; --no-resume does it again"
         yield styled(told, "dim")

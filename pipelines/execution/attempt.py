@@ -76,7 +76,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
         ):
             told = explain(product.frame)
         target.write(product)
-    checks, failed = _check(session, step, target)
+    checks, failed = _check(session, step, target, context.judges_checks)
     output = target.keep() if failed is None else None
     return Outcome(
         output=output,
@@ -100,7 +100,7 @@ def abandon(step: CompiledStep, context: RunContext) -> None:
 
 
 def _check(
-    session: SparkSession, step: CompiledStep, target: Target
+    session: SparkSession, step: CompiledStep, target: Target, judged: bool
 ) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
     """Every check's result; where one failed, or cannot run, the write is undone."""
     if not step.checks:
@@ -109,7 +109,7 @@ def _check(
     try:
         target.rows().createOrReplaceTempView(step.settings.name)
         for check in step.checks:
-            results.append(dq_checks.run_check(session, _runnable(check)))
+            results.append(dq_checks.run_check(session, _runnable(check, judged)))
         dq_checks.enforce(results)
     except DataQualityError as error:
         target.undo()
@@ -117,7 +117,7 @@ def _check(
     return tuple(results), None
 
 
-def _runnable(check: CompiledCheck) -> dq_checks.Check:
+def _runnable(check: CompiledCheck, judged: bool) -> dq_checks.Check:
     return dq_checks.Check(
         file=check.sql.file,
         sql=check.sql.text,
@@ -129,4 +129,5 @@ def _runnable(check: CompiledCheck) -> dq_checks.Check:
         show=check.header.show,
         description=check.header.values.get("description", ""),
         owner=check.header.values.get("owner", ""),
+        judged=judged,
     )

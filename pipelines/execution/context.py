@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.execution.reads import digest
+from pipelines.execution.sampling import take_all
 from pipelines.utils.datasource import DataSource
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipelines.execution.checkpoints import BatchRecord, CheckpointStore
     from pipelines.execution.files import FileStore
+    from pipelines.execution.sampling import Take
     from pipelines.plan.compile import CompiledPlan, CompiledStep
     from pipelines.utils.sql_loader import SqlLoader
 
@@ -72,6 +74,9 @@ class RunContext:
         files: looks whether tables are there.
         is_resumed: whether the batch was begun by an earlier run.
         redact: takes secrets out of a text.
+
+    Attributes:
+        take: what of each raw source is read; to be set before steps run.
     """
 
     def __init__(
@@ -88,7 +93,8 @@ class RunContext:
         redact: Callable[[str], str],
     ) -> None:
         self.compiled, self.spark, self.loader = compiled, spark, loader
-        self.datasource, self.checkpoints = datasource, checkpoints
+        self.checkpoints, self._connect = checkpoints, datasource
+        self.take: Take = take_all
         self.files, self.is_resumed, self.redact = files, is_resumed, redact
         self.outputs: dict[str, Output] = {}
         self._batch = batch
@@ -103,6 +109,16 @@ class RunContext:
     def request_is_full_refresh(self) -> bool:
         """Whether tables are built anew, whatever their mode."""
         return self.compiled.plan.request.full_refresh
+
+    def datasource(self, name: str) -> DataSource:
+        """A datasource by name, its secrets looked up; it gives the rows that the run takes."""
+        return replace(self._connect(name), take=self.take)
+
+    @property
+    def judges_checks(self) -> bool:
+        """Whether what checks give counts; over no rows it says nothing."""
+        small = self.compiled.plan.request.small
+        return small is None or not small.empty
 
     def pinned_version(self, path: str, current: Callable[[], int | None]) -> int | None:
         """The version of a Delta table outside of this run that the whole batch reads.

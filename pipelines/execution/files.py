@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,9 @@ class FileStore(Protocol):
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at ``path``."""
+
+    def remove(self, path: str) -> None:
+        """Deletes a folder with all that is in it; nothing where there is none."""
 
 
 def is_local(path: str) -> bool:
@@ -79,6 +83,11 @@ class LocalFiles:
         """Whether there is a file or folder at ``path``."""
         return local_path(path).exists()
 
+    def remove(self, path: str) -> None:
+        """Deletes a folder with all that is in it; nothing where there is none."""
+        if self.exists(path):
+            shutil.rmtree(local_path(path))
+
 
 class HadoopFiles:
     """Any storage that Spark reaches, through Hadoop's file systems."""
@@ -123,6 +132,11 @@ class HadoopFiles:
         """Whether there is a file or folder at ``path``."""
         place, files = self._at(path)
         return bool(files.exists(place))
+
+    def remove(self, path: str) -> None:
+        """Deletes a folder with all that is in it; nothing where there is none."""
+        place, files = self._at(path)
+        files.delete(place, True)
 
     def _at(self, path: str) -> tuple[Any, Any]:
         place = self._jvm.org.apache.hadoop.fs.Path(path)

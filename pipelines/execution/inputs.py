@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DatasourceError, SqlError, StepError
 from pipelines.execution.context import Output, RunContext
 from pipelines.execution.reads import outputs_read, words_of
+from pipelines.plan.outside import is_below
 from pipelines.utils.sql_runner import DeltaLog, StagedFiles, as_sql_error, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from pipelines.plan.compile import CompiledStep
-    from pipelines.spec.steps import PreView
+    from pipelines.spec.steps import PreView, Source
     from pipelines.utils.datasource import DataSource
 
 _TRAVELS = ("versionAsOf", "timestampAsOf")
@@ -49,6 +51,26 @@ def register_inputs(
     if raw is not None:
         raw.createOrReplaceTempView(step.settings.name)
     return outputs
+
+
+def raw_sources(session: SparkSession, context: RunContext) -> Iterator[DataFrame]:
+    """What all steps read from outside, in the flow's order, but for what scripts do by themselves.
+
+    Each is connected to when it is asked for.
+    """
+    steps = context.compiled.steps.values()
+    written = [step.settings.destination.path for step in steps if step.settings.destination.path]
+
+    def is_outside(path: str | None) -> bool:
+        return path is None or not any(is_below(path, one) for one in written)
+
+    for step in steps:
+        source = step.settings.source
+        if source is not None and source.has_raw_input and is_outside(source.path):
+            yield _from_source(session, source, context)
+        for view in step.settings.pre_views:
+            if view.name not in step.pre_view_sql and is_outside(view.path):
+                yield _pre_view(session, step, view, context)
 
 
 def current_output(session: SparkSession, step: CompiledStep, context: RunContext) -> Output | None:
@@ -95,6 +117,10 @@ def _raw_source(session: SparkSession, step: CompiledStep, context: RunContext) 
     source = step.settings.source
     if source is None or not source.has_raw_input:
         return None
+    return _from_source(session, source, context)
+
+
+def _from_source(session: SparkSession, source: Source, context: RunContext) -> DataFrame:
     if source.datasource is not None:
         return _from_datasource(
             session,
@@ -145,7 +171,7 @@ def _from_files(
         if version is not None:
             given["versionAsOf"] = str(version)
     try:
-        return session.read.format(file_format).options(**given).load(path)
+        return context.take(session.read.format(file_format).options(**given).load(path))
     except Exception as error:
         raise as_sql_error(error, where=path) from error
 

@@ -10,6 +10,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from pipelines.plan.small_run import REGULAR
 from pipelines.results import RunInfo
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path)
         pid=os.getpid(),
         log_file=str(log_folder / f"{request.run_id}.json"),
         step_ids=tuple(compiled.steps),
+        kind=request.small.kind if request.small else REGULAR,
+        scratch=compiled.base_path.rpartition("/")[0] if request.small else "",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
+from pipelines.plan.outside import check_small_run
 from pipelines.plan.table_checks import Tables, check_tables
 
 if TYPE_CHECKING:
@@ -153,4 +154,5 @@ _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _views_once,
     _mapped_notifications,
     _keys_are_plain,
+    check_small_run,
 )

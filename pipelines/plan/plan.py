@@ -13,6 +13,7 @@ from pipelines.plan.selection import History, select_steps
 from pipelines.results import NOT_SELECTED
 
 if TYPE_CHECKING:
+    from pipelines.plan.small_run import SmallRun
     from pipelines.spec.flow import Flow
 
 
@@ -39,6 +40,7 @@ class RunRequest:
         exclude: expressions of the steps to leave out.
         full_refresh: whether tables are built anew, whatever their mode.
         debug: whether plans are explained and Spark's warnings shown.
+        small: what is small about the run; None is a regular one.
     """
 
     run_id: str
@@ -50,6 +52,7 @@ class RunRequest:
     exclude: tuple[str, ...] = ()
     full_refresh: bool = False
     debug: bool = False
+    small: SmallRun | None = None
 
     @property
     def window(self) -> tuple[date, date]:

@@ -20,7 +20,10 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known of a run when it starts; ``log_file`` is where its JSON log will be."""
+    """What is known of a run when it starts; ``log_file`` is where its JSON log will be.
+
+    ``kind`` is ``regular``, or how the run is small; ``scratch`` is where it writes then.
+    """
 
     run_id: str
     batch_id: str
@@ -38,6 +41,8 @@ class RunInfo:
     pid: int
     step_ids: tuple[str, ...] = ()
     log_file: str = ""
+    kind: str = "regular"
+    scratch: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,8 @@ class RunResult:
             "flow_sha256": run.flow_sha256,
             "environment": run.environment,
             "mode": run.mode,
+            "run_kind": run.kind,
+            "scratch": run.scratch or None,
             "window": list(run.window),
             "status": self.status.value,
             "exit_code": self.exit_code,

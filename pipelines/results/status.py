@@ -43,3 +43,5 @@ class CheckStatus(str, Enum):
     WARNED = "warned"
     FAILED = "failed"
     ERROR = "error"
+    NOT_JUDGED = "not_judged"
+    """It ran, over no rows; what it gave says nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
+from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy, SamplePolicy
 from pipelines.spec.steps import Name, Options, Step
 from pipelines.spec.templated import Spec, Templated
 
@@ -108,6 +108,8 @@ class PipelineSpec(Spec):
     """Whom to tell when a run ends."""
     checkpoint: CheckpointPolicy = Field(default_factory=CheckpointPolicy)
     """Where a run leaves word of the steps that are done."""
+    sample: SamplePolicy = Field(default_factory=SamplePolicy)
+    """How `run --sample` chooses rows."""
     vars: dict[str, Any] = Field(default_factory=dict)
     """Values for templates, as `vars.name`; the environment and `--var` override them."""
     datasources: dict[str, Datasource] = Field(default_factory=dict)

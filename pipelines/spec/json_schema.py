@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pipelines.spec.config import Config, Environment
 from pipelines.spec.flow import Datasource, FlowFile, Group, PipelineSpec, Stage
-from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
+from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy, SamplePolicy
 from pipelines.spec.steps import Destination, DqCheck, PreView, Source, Step
 from pipelines.spec.templated import Spec
 
@@ -51,6 +51,7 @@ _EXAMPLES: Mapping[type[BaseModel], tuple[Any, ...]] = {
     DqCheck: ({"file": "dq/bronze/students/row_count.sql", "expect": "value >= 1"},),
     Datasource: (_DATASOURCE,),
     RetryPolicy: ({"attempts": 3, "delay_seconds": 10},),
+    SamplePolicy: ({"keys": ["StudentUSI"]},),
     CheckpointPolicy: ({"enabled": True},),
     Notifications: ({"on_failure": "Teams://#data-alerts"},),
     Environment: ({"base_path": "lakehouse", "spark": {"master": "local[*]"}},),

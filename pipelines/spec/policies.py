@@ -51,6 +51,13 @@ class CheckpointPolicy(Spec):
     """Folder of the markers, local or on any storage that Spark reaches."""
 
 
+class SamplePolicy(Spec):
+    """How `run --sample` chooses rows: the same keys in every table, so that joins still match."""
+
+    keys: tuple[str, ...] = ()
+    """Columns of the sources: each is sampled by the first it has; one without is read whole."""
+
+
 class Notifications(Spec):
     """Whom to tell when a run ends."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class DataSource:
         path: folder or file, for file types.
         extra_options: Spark reader options; they win over what is set here.
         identifier_case: casing of the columns that come out: ``preserve``, ``lower``, ``upper``.
+        take: what of the rows `read` gives; None is all.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DataSource:
     path: str | None = None
     extra_options: Mapping[str, Any] = field(default_factory=dict)
     identifier_case: str = "preserve"
+    take: Callable[[DataFrame], DataFrame] | None = field(default=None, repr=False)
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> DataSource:
@@ -135,7 +137,7 @@ class DataSource:
         merged = {**self.options(), **{k: _text(v) for k, v in (options or {}).items()}}
         reader = spark.read.format(self.type).options(**merged)
         if self.type != "jdbc":
-            return self._recased(reader.load("/".join(p for p in (self.path, table) if p)))
+            return self._given(reader.load("/".join(p for p in (self.path, table) if p)))
         if query_text is not None:
             reader = reader.option("query", query_text)
         else:
@@ -147,13 +149,14 @@ class DataSource:
                 upperBound=str(partition.upper),
                 numPartitions=str(partition.count),
             )
-        return self._recased(reader.load())
+        return self._given(reader.load())
 
-    def _recased(self, frame: DataFrame) -> DataFrame:
-        if self.identifier_case == "preserve":
-            return frame
-        change = str.lower if self.identifier_case == "lower" else str.upper
-        return frame.toDF(*(change(name) for name in frame.columns))
+    def _given(self, frame: DataFrame) -> DataFrame:
+        """``frame`` with its columns in the case asked for, and the rows that are taken."""
+        if self.identifier_case != "preserve":
+            change = str.lower if self.identifier_case == "lower" else str.upper
+            frame = frame.toDF(*(change(name) for name in frame.columns))
+        return frame if self.take is None else self.take(frame)
 
 
 def _text(value: Any) -> str:

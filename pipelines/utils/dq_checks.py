@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 5
 _NO_ROWS: tuple[Mapping[str, Any], ...] = ()
+_TELLING = frozenset({CheckStatus.WARNED, CheckStatus.FAILED})
 DEFAULT_EXPECTATION = Expectation("value = 0", ((("=", 0.0),),))
 _THROUGH = frozenset({"Project", "Sort", "GlobalLimit", "LocalLimit", "WithCTE", "SubqueryAlias"})
 
@@ -35,6 +36,7 @@ class Check:
         error_at: fail from this number on.
         returns: ``value``, ``rows``, or empty: the statement's form tells.
         show: columns whose values may stand in a sample as they are.
+        judged: whether what it gives counts; over no rows it says nothing.
     """
 
     file: str
@@ -47,6 +49,7 @@ class Check:
     show: tuple[str, ...] = ()
     description: str = ""
     owner: str = ""
+    judged: bool = True
 
 
 def run_check(spark: SparkSession, check: Check) -> CheckResult:
@@ -61,7 +64,7 @@ def run_check(spark: SparkSession, check: Check) -> CheckResult:
     frame = run_query(spark, check.sql, file=check.file)
     try:
         if gives_a_value(frame, check.returns):
-            value, sample = _value(frame, check.file), _NO_ROWS
+            value, sample = _value(frame, check.file, may_be_missing=not check.judged), _NO_ROWS
         else:
             value, sample = _offenders(frame, check.show)
     except DataQualityError:
@@ -69,6 +72,8 @@ def run_check(spark: SparkSession, check: Check) -> CheckResult:
     except Exception as error:
         raise as_sql_error(error, check.file) from error
     status, expectation = judge(check, value)
+    if not check.judged:
+        status = CheckStatus.NOT_JUDGED
     return CheckResult(
         file=check.file,
         status=status,
@@ -76,8 +81,8 @@ def run_check(spark: SparkSession, check: Check) -> CheckResult:
         expectation=expectation,
         severity=check.severity,
         duration_seconds=time.monotonic() - started,
-        sample=sample if status is not CheckStatus.PASSED else (),
-        message="" if status is CheckStatus.PASSED else _message(value, expectation, bool(sample)),
+        sample=sample if status in _TELLING else (),
+        message=_message(value, expectation, bool(sample)) if status in _TELLING else "",
         description=check.description,
         owner=check.owner,
     )
@@ -148,8 +153,10 @@ def mask(value: Any) -> Any:
     return f"<{type(value).__name__}>"
 
 
-def _value(frame: DataFrame, file: str) -> float | int | None:
+def _value(frame: DataFrame, file: str, *, may_be_missing: bool) -> float | int | None:
     rows = frame.limit(2).collect()
+    if not rows and may_be_missing:
+        return None
     if len(rows) != 1:
         raise DataQualityError(f"{file} gave {len(rows)} rows where one number was expected")
     number = rows[0][0]

@@ -50,7 +50,7 @@ pipeline:
               destination: {path: lake/silver/hub_student}
 """
 
-STUDENTS_SQL = "SELECT {{ vars.year }} AS year FROM source\n"
+STUDENTS_SQL = "SELECT {{ vars.year }} AS year FROM students\n"
 FLOW_FILE = "pipelines/flows/main_flow.yaml"
 
 
@@ -396,7 +396,7 @@ def test_selection(call: Call, words: str, runs: set[str]) -> None:
 def test_render(call: Call, project: Path) -> None:
     said = call("render students")
     assert said.code == 0
-    assert "SELECT 2025 AS year FROM source" in said.out
+    assert "SELECT 2025 AS year FROM students" in said.out
     assert "-- query from sql/students.sql" in said.out
     assert "step: bronze.load.students" in said.out
     assert str(project / "lake/bronze/students") in said.out
@@ -504,3 +504,31 @@ def test_faults_of_several_kinds_are_all_told_by_validate_and_run(
         assert said.code == 2
         assert "unknown key 'tag'" in said.out + said.err
         assert "'nobody' is undefined" in said.out + said.err
+
+
+# --- small runs --------------------------------------------------------------------------------
+
+
+def test_run_when_words_of_small_runs_contradict_then_ends_with_two(call: Call) -> None:
+    wrong(call("run --empty --sample 5"), "--empty takes no rows")
+    wrong(call("run --scratch x"), "--empty, --sample or --clone-from")
+    wrong(call("run --sample 2.5"), "2.5", "--sample 1000")
+    wrong(call("run --clone-from prd"), "prd", "prod")
+
+
+def test_run_when_it_is_small_and_a_step_writes_elsewhere_then_nothing_starts(
+    call: Call, project: Path
+) -> None:
+    wrong(call("run --empty"), "bronze.load.students", "outside of the scratch place", "base_path")
+    assert not (project / ".cache/scratch").exists()
+
+
+def test_show_when_given_a_log_then_shows_that_run(call: Call, project: Path) -> None:
+    log = {"run_id": "20261123T000000Z-aaaaaa", "status": "success", "steps": [],
+           "run_kind": "empty", "scratch": "/s"}  # fmt: skip
+    file = project / "scratch/logs/20261123T000000Z-aaaaaa.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(log), encoding="utf-8")
+    shown = call(f"show {file}")
+    assert shown.code == 0
+    assert "small run (empty): its tables are in /s/lakehouse" in shown.out

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -251,6 +251,29 @@ def test_json_progress_writes_one_object_an_event() -> None:
     assert lines[3]["rows_written"] == 10_000
     assert lines[-1]["step_counts"] == {"blocked": 1, "failed": 1, "success": 1}
     assert lines[-1]["exit_code"] == 1
+
+
+def test_progress_when_the_run_is_small_then_tells_where_it_writes_at_start_and_end() -> None:
+    run = replace(RUN, kind="sample 50", scratch="/s/toy")
+    checks = (check(CheckStatus.NOT_JUDGED, "error"), check(CheckStatus.NOT_JUDGED, "warn"))
+    steps = [step(STUDENTS, Status.SUCCESS, 1, checks=checks)]
+    result = RunResult.collect(run, steps, finished_at=at(2))
+    out, results, told = io.StringIO(), io.StringIO(), io.StringIO()
+    for sink in (
+        console.PlainProgress(out, results, color=False),
+        console.JsonProgress(told),
+        console.LiveProgress(Terminal(), io.StringIO(), color=False),
+    ):
+        for event in (RunStarted(run, START), RunFinished(result, at(2))):
+            sink.handle(event)
+    assert "small run: sample 50; it writes to /s/toy only" in out.getvalue()
+    assert "2 checks ran and judged nothing" in results.getvalue()
+    assert "small run (sample 50): its tables are in /s/toy/lakehouse" in results.getvalue()
+    assert "warning" not in results.getvalue()
+    started = json.loads(told.getvalue().splitlines()[0])
+    assert (started["run_kind"], started["scratch"]) == ("sample 50", "/s/toy")
+    shown = console.show_text(result.as_dict())
+    assert "sample 50" in shown
 
 
 def test_live_progress_shows_stages_running_steps_retries_and_fits_the_height() -> None:

@@ -184,6 +184,7 @@ class SqlError(StepError):
         condition: Spark's error condition, such as ``TABLE_OR_VIEW_NOT_FOUND``.
         sql_state: SQLSTATE of the standard, five characters, or empty.
         java_class: class of the innermost Java exception that is known, or empty.
+        position: line and column in the statement, from 1; zeros if unknown.
     """
 
     def __init__(
@@ -193,10 +194,12 @@ class SqlError(StepError):
         condition: str = "",
         sql_state: str = "",
         java_class: str = "",
+        position: tuple[int, int] = (0, 0),
         hint: str = "",
         where: str = "",
     ) -> None:
         self.condition, self.sql_state, self.java_class = condition, sql_state, java_class
+        self.position = position
         super().__init__(message, hint=hint, where=where)
 
 

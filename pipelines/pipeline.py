@@ -171,7 +171,7 @@ class Pipeline(PreparedFlow):
         """What the steps share, with Spark started and the batch begun or taken up again."""
         from pipelines.execution.context import RunContext
 
-        spark = self._session(compiled, stack)
+        spark = self._session(stack)
         checkpoint = compiled.checkpoint
         is_near = is_local(checkpoint.path) and is_local(compiled.base_path)
         files: FileStore = LocalFiles() if is_near else HadoopFiles(spark)
@@ -216,37 +216,16 @@ class Pipeline(PreparedFlow):
         for line in start_small_run(context, self.surroundings.at_home, threads):
             self._say(f"note: {line}")
 
-    def _session(self, compiled: CompiledPlan, stack: ExitStack) -> SparkSession:
+    def _session(self, stack: ExitStack) -> SparkSession:
         """The given session, or one of the run's own, stopped with the run."""
-        if self._spark is not None:
-            return self._spark
-        from pipelines.execution.jars import DEFAULT_PACKAGES, jar_cache, resolve_jars
-        from pipelines.execution.session import start_session
+        if self._spark is None:
+            from pipelines.spark_start import start_spark
 
-        settings = self.environment.spark
-        jars: Sequence[Path] = ()
-        if settings.master is not None:
-            jars = resolve_jars(
-                jar_cache(self.flow.project_dir), (*DEFAULT_PACKAGES, *settings.packages)
-            )
-        conf = {
-            key: self.loader.render_text(str(value), compiled.names)
-            if isinstance(value, str)
-            else value
-            for key, value in settings.conf.items()
-        }
-        session = start_session(
-            self.flow.pipeline.name,
-            settings.master,
-            conf,
-            jars,
-            folder=self.cache_folder / "spark",
-            debug=self.options.debug,
-        )
-        stack.callback(self._attempt, session.stop)
-        self._spark = session
-        stack.callback(setattr, self, "_spark", None)
-        return session
+            session = start_spark(self)
+            stack.callback(self._attempt, session.stop)
+            self._spark = session
+            stack.callback(setattr, self, "_spark", None)
+        return self._spark
 
     def _all_sinks(self, stack: ExitStack) -> list[Sink]:
         """The caller's sinks first, so that what people see does not wait for what is kept."""
@@ -262,7 +241,7 @@ class Pipeline(PreparedFlow):
                 self.loader.render_text(folder or "", compiled.names), self.flow.project_dir
             )
             near = is_local(path)
-            files = LocalFiles() if near else HadoopFiles(self._session(compiled, stack))
+            files = LocalFiles() if near else HadoopFiles(self._session(stack))
             files.write(f"{path}/{name}", text)
 
         copy_to = upload if folder else None

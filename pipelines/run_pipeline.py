@@ -54,6 +54,10 @@ RunDate = Annotated[
 Resume = Annotated[
     bool | None, typer.Option("--resume/--no-resume", help="Skip what this batch has done.")
 ]
+Sources = Annotated[
+    str,
+    typer.Option(help="Columns of sources: recorded, from the database, or auto, either."),
+]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build tables anew.")]
 
 Empty = Annotated[bool, typer.Option("--empty", help="On no rows, in a scratch place.")]
@@ -123,15 +127,25 @@ def validate(
     project_dir: ProjectDir = None,
     var: Var = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    analyze: Annotated[
+        bool, typer.Option("--analyze", help="Let Spark resolve every statement; no data is read.")
+    ] = False,
+    sources: Sources = "auto",
     output: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
 ) -> None:
-    """Look for everything that is wrong with a flow and the files it names; no JVM."""
+    """Look for everything that is wrong with a flow and the files it names; no data is read."""
     from pipelines import console
 
     check_choice("--format", output, ("text", "json", "github"))
+    check_choice("--sources", sources, ("auto", "recorded", "database"))
     pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
     try:
-        findings = pipeline.findings()
+        if analyze:
+            from pipelines.analysed import analyse
+
+            findings = analyse(pipeline, sources=sources).findings
+        else:
+            findings = pipeline.findings()
     except (FlowError, ConfigError) as error:
         findings = error.findings
     _print(console.findings_text(findings, output))
@@ -278,12 +292,27 @@ def show(
 
 @app.command()
 def schema(
-    of: Annotated[str, typer.Argument(help="flow or config.")] = "flow",
+    of: Annotated[str, typer.Argument(help="flow, config or record.")] = "flow",
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    var: Var = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare what is recorded with the sources.")
+    ] = False,
 ) -> None:
-    """Print the JSON Schema of the flow or of the config, for editors and CI."""
+    """Print the JSON Schema of flow or config; or record the columns of a flow's sources."""
     from pipelines.spec.json_schema import config_schema, flow_schema
 
-    check_choice("OF", of, ("flow", "config"))
+    check_choice("OF", of, ("flow", "config", "record"))
+    if of == "record":
+        from pipelines.analysed import record
+
+        pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
+        file, differs = record(pipeline, only_compare=check)
+        _print("\n".join(differs) or f"{file} is as the sources are")
+        raise typer.Exit(1 if check and differs else 0)
     made = flow_schema() if of == "flow" else config_schema()
     _print(json.dumps(made, indent=2, ensure_ascii=False))
 

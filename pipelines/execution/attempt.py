@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError
+from pipelines.execution.contracts import (
+    broken_promise_told,
+    check_written,
+    with_promises_kept,
+)
 from pipelines.execution.destinations import Target, open_target
 from pipelines.execution.handlers import produce
 from pipelines.execution.inputs import register_inputs
@@ -70,12 +75,15 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
     told = ""
     looks_back = context.is_resumed or number > 1
     if not (looks_back and target.find_own_write()):
-        product = produce(session, step, context)
+        product = with_promises_kept(session, step, produce(session, step, context))
         if product.frame is not None and (
             step.settings.debug or context.compiled.plan.request.debug
         ):
             told = explain(product.frame)
-        target.write(product)
+        with broken_promise_told(step):
+            target.write(product)
+            if product.frame is None:
+                check_written(session, step, target.rows)
     checks, failed = _check(session, step, target, context.judges_checks)
     output = target.keep() if failed is None else None
     return Outcome(
@@ -109,7 +117,7 @@ def _check(
     try:
         target.rows().createOrReplaceTempView(step.settings.name)
         for check in step.checks:
-            results.append(dq_checks.run_check(session, _runnable(check, judged)))
+            results.append(dq_checks.run_check(session, _runnable(step, check, judged)))
         dq_checks.enforce(results)
     except DataQualityError as error:
         target.undo()
@@ -117,7 +125,8 @@ def _check(
     return tuple(results), None
 
 
-def _runnable(check: CompiledCheck, judged: bool) -> dq_checks.Check:
+def _runnable(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_checks.Check:
+    public = (one.name for one in step.settings.columns if one.classification == "public")
     return dq_checks.Check(
         file=check.sql.file,
         sql=check.sql.text,
@@ -126,7 +135,7 @@ def _runnable(check: CompiledCheck, judged: bool) -> dq_checks.Check:
         warn_at=check.warn_at,
         error_at=check.error_at,
         returns=check.returns,
-        show=check.header.show,
+        show=(*check.header.show, *public),
         description=check.header.values.get("description", ""),
         owner=check.header.values.get("owner", ""),
         judged=judged,

@@ -226,6 +226,23 @@ def _as_check(value: object) -> object:
 Check = Annotated[DqCheck, BeforeValidator(_as_check, json_schema_input_type=str | DqCheck)]
 
 
+class ColumnContract(Spec):
+    """What a column of a step's result is promised to be."""
+
+    name: str
+    """Name of the column; upper and lower case are the same."""
+    type: str | None = None
+    """Its type as in SQL, such as `bigint` or `decimal(10,2)`; without it any will do."""
+    nullable: bool = True
+    """Whether nulls may stand in it; `false` keeps a row with a null out of the table."""
+    unique: bool = False
+    """Whether each value stands in it once; nulls are not compared."""
+    description: str = ""
+    """What it holds, for people."""
+    classification: Literal["public", "internal", "pii", "sensitive"] | None = None
+    """How far it may be shown; values of `public` ones may stand in samples of failed checks."""
+
+
 class Step(Spec):
     """One unit of work: it succeeds or fails as a whole."""
 
@@ -250,6 +267,8 @@ class Step(Spec):
     """Temp views that are there before its SQL runs."""
     destination: Destination
     """Where its rows go, and how."""
+    columns: tuple[ColumnContract, ...] = ()
+    """What its result must have; it may have more columns. Looked at before anything is written."""
     dq_checks: tuple[Check, ...] = ()
     """Checks on what was written; a path, or a mapping with `file`."""
     retry: RetryPolicy | None = None
@@ -269,4 +288,8 @@ class Step(Spec):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise _wrong("duplicate-name", f"pre_views name {twice[0]!r} twice")
+        promised = [column.name.lower() for column in self.columns]
+        twice = sorted({name for name in promised if promised.count(name) > 1})
+        if twice:
+            raise _wrong("duplicate-name", f"columns name {twice[0]!r} twice")
         return self

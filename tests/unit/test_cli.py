@@ -217,7 +217,7 @@ def test_config_that_is_not_there(call: Call, project: Path) -> None:
         ("history --format yaml", "--format is one of text, json, found 'yaml'"),
         ("show --format yaml", "--format is one of text, json, found 'yaml'"),
         ("run --log-format xml", "--log-format is one of auto, rich, text, json, found 'xml'"),
-        ("schema step", "OF is one of flow, config, found 'step'"),
+        ("schema step", "OF is one of flow, config, record, found 'step'"),
         ("graph --format bmp", "bmp"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.errors import DestinationError
 from pipelines.execution.context import Output, RunContext
@@ -16,7 +16,7 @@ from pipelines.utils.sql_runner import (
     DeltaLog,
     WriteOptions,
     check_schema,
-    insert_source,
+    inserted_schema,
     run_query,
     write_delta,
 )
@@ -197,20 +197,13 @@ class DeltaTarget:
         """An empty table for a statement to fill, with the columns of what it inserts."""
         columns = self._log.schema() if self.before is not None else None
         if columns is None:
-            source = insert_source(self._session, sql)
-            if source is None:
+            columns = inserted_schema(self._session, sql)
+            if columns is None:
                 raise DestinationError(
                     "the table does not exist, and the statement does not tell its columns",
                     where=self._path,
                     hint="only INSERT and MERGE can make the table; run one of them first",
                 )
-            jvm: Any = self._session._jvm
-            java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(
-                self._session._jsparkSession, source
-            )
-            from pyspark.sql import DataFrame as Frame
-
-            columns = Frame(java, self._session).schema
         self._conf(_METADATA, json.dumps({**self._stamp, "phase": "create"}))
         kept = {name: self._session.conf.get(name) for name in (_TXN_APP, _TXN_VERSION)}
         for name in kept:

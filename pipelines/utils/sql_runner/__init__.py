@@ -2,13 +2,23 @@
 
 from pipelines.utils.sql_runner.delta_log import Commit, DeltaLog
 from pipelines.utils.sql_runner.java_errors import Cause, as_sql_error, causes
+from pipelines.utils.sql_runner.schemas import (
+    columns_of,
+    columns_of_json,
+    empty_frame,
+    schema_of,
+    type_of,
+)
 from pipelines.utils.sql_runner.staged_files import StagedFiles
 from pipelines.utils.sql_runner.statements import (
     StatementKind,
     explain,
-    insert_source,
+    inserted_schema,
     parse,
+    resolve_change,
+    resolve_query,
     run_query,
+    unfit_for_insert,
 )
 from pipelines.utils.sql_runner.writer import WriteOptions, check_schema, write_delta
 
@@ -22,9 +32,17 @@ __all__ = [
     "as_sql_error",
     "causes",
     "check_schema",
+    "columns_of",
+    "columns_of_json",
+    "empty_frame",
     "explain",
-    "insert_source",
+    "inserted_schema",
     "parse",
+    "resolve_change",
+    "resolve_query",
     "run_query",
+    "schema_of",
+    "type_of",
+    "unfit_for_insert",
     "write_delta",
 ]

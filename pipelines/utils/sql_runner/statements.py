@@ -11,6 +11,7 @@ from pipelines.utils.sql_runner.java_errors import as_sql_error
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 _POSITION = re.compile(r"\bline (\d+),? pos(?:ition)? (\d+)")
 
@@ -65,15 +66,85 @@ def run_query(spark: SparkSession, sql: str, *, file: str = "") -> DataFrame:
         raise _with_position(as_sql_error(error), str(error), file) from error
 
 
-def insert_source(spark: SparkSession, sql: str) -> Any:
-    """The query inside an INSERT, or the source of a MERGE, as a Java logical plan; or None."""
-    plan = _parser(spark).parsePlan(sql)
-    name = plan.nodeName()
-    if name == "InsertIntoStatement":
-        return plan.query()
-    if name == "MergeIntoTable":
-        return plan.sourceTable()
+def resolve_query(spark: SparkSession, sql: str) -> tuple[StatementKind, DataFrame | None]:
+    """A query resolved by Spark's analyzer; of a statement of another kind only the kind.
+
+    Returns:
+        The kind, and for a query its rows, not computed yet.
+
+    Raises:
+        SqlError: Spark cannot parse or resolve it; ``position`` says where.
+    """
+    try:
+        plan = _parser(spark).parsePlan(sql)
+        kind = _kind(plan, _command_class(spark))
+        return kind, _rows(spark, plan) if kind is StatementKind.QUERY else None
+    except Exception as error:
+        raise _with_position(as_sql_error(error), str(error), "") from error
+
+
+def resolve_change(spark: SparkSession, sql: str) -> None:
+    """Has Spark's analyzer resolve a statement that changes a table; nothing is run.
+
+    Raises:
+        SqlError: it cannot be resolved; ``position`` says where.
+    """
+    jvm: Any = spark._jvm
+    java: Any = spark._jsparkSession
+    skip = jvm.org.apache.spark.sql.execution.CommandExecutionMode.SKIP()
+    try:
+        plan = _parser(spark).parsePlan(sql)
+        java.sessionState().executePlan(plan, skip).assertAnalyzed()
+    except Exception as error:
+        raise _with_position(as_sql_error(error), str(error), "") from error
+
+
+def inserted_schema(spark: SparkSession, sql: str) -> StructType | None:
+    """The columns of the query inside an INSERT, or of a MERGE's source; None for others.
+
+    Raises:
+        SqlError: that query cannot be resolved.
+    """
+    try:
+        plan = _parser(spark).parsePlan(sql)
+        name = plan.nodeName()
+        if name == "InsertIntoStatement":
+            return _rows(spark, plan.query()).schema
+        if name == "MergeIntoTable":
+            return _rows(spark, plan.sourceTable()).schema
+    except Exception as error:
+        raise _with_position(as_sql_error(error), str(error), "") from error
     return None
+
+
+def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[str]:
+    """Columns of an INSERT that Spark would not store in those of ``table``, each in words.
+
+    Delta's analysis lets a text pass for a number, and the write breaks at the first row. What
+    may be stored is Spark's own rule of ANSI store assignment.
+    """
+    plan = _parser(spark).parsePlan(sql)
+    given = inserted_schema(spark, sql)
+    if plan.nodeName() != "InsertIntoStatement" or given is None:
+        return []
+    if not plan.partitionSpec().isEmpty():
+        return []
+    named = [str(name).lower() for name in _scala_list(plan.userSpecifiedCols())]
+    if plan.byName():
+        named = [name.lower() for name in given.names]
+    by_name = {column.name.lower(): column for column in table}
+    targets = [by_name[name] for name in named if name in by_name] if named else list(table)
+    jvm: Any = spark._jvm
+    types = jvm.org.apache.spark.sql.types.DataType
+    may_store = jvm.org.apache.spark.sql.catalyst.expressions.Cast.canANSIStoreAssign
+    return [
+        f"{column.name!r} is {column.dataType.simpleString()}, and goes into "
+        f"{target.name!r}, which is {target.dataType.simpleString()}"
+        for column, target in zip(given, targets, strict=False)
+        if not may_store(
+            types.fromJson(column.dataType.json()), types.fromJson(target.dataType.json())
+        )
+    ]
 
 
 def explain(frame: DataFrame) -> str:
@@ -81,6 +152,19 @@ def explain(frame: DataFrame) -> str:
     execution = frame._jdf.queryExecution()
     mode = frame.sparkSession._jvm.org.apache.spark.sql.execution.ExplainMode  # type: ignore[union-attr]
     return str(execution.explainString(mode.fromString("extended")))
+
+
+def _rows(spark: SparkSession, plan: Any) -> DataFrame:
+    """The rows of a parsed query, resolved and not computed."""
+    from pyspark.sql import DataFrame as Frame
+
+    jvm: Any = spark._jvm
+    java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(spark._jsparkSession, plan)
+    return Frame(java, spark)
+
+
+def _scala_list(found: Any) -> list[Any]:
+    return [found.apply(number) for number in range(found.size())]
 
 
 def _parser(spark: SparkSession) -> Any:
@@ -108,7 +192,7 @@ def _kind(plan: Any, command: Any) -> StatementKind:
 
 def _with_position(error: SqlError, text: str, file: str) -> SqlError:
     match = _POSITION.search(text)
-    where = file
+    where, line, column = file, 0, 0
     if match:
         line, column = int(match[1]), int(match[2]) + 1
         where = f"{file}:{line}:{column}" if file else f"line {line}, column {column}"
@@ -117,5 +201,6 @@ def _with_position(error: SqlError, text: str, file: str) -> SqlError:
         condition=error.condition,
         sql_state=error.sql_state,
         java_class=error.java_class,
+        position=(line, column),
         where=where,
     )

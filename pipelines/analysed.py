@@ -1,0 +1,122 @@
+"""A prepared flow before Spark's analyzer: the dry run that needs a JVM, and still no data."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from pipelines.execution.analysis import (
+    SourceColumns,
+    analyse_flow,
+    raw_inputs,
+    read_recorded,
+    recorded_text,
+)
+from pipelines.execution.files import LocalFiles
+from pipelines.spark_start import start_spark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pipelines.errors import Finding
+    from pipelines.execution.session import SparkSession
+    from pipelines.lineage.flow_columns import Analysis
+    from pipelines.prepared import PreparedFlow
+
+# What sqlglot guesses from the text, and Spark knows.
+_GUESSED = frozenset({"unread-sql"})
+_BETTER_TOLD = frozenset({"undeclared-input", "unknown-table"})
+
+
+def recorded_file(prepared: PreparedFlow) -> Path:
+    """Where the columns of a flow's sources are recorded: beside its file."""
+    return prepared.flow.path.with_suffix(".sources.json")
+
+
+def analyse(
+    prepared: PreparedFlow,
+    *,
+    sources: str = "auto",
+    with_lineage: bool = False,
+    spark: SparkSession | None = None,
+) -> Analysis:
+    """The flow as Spark's analyzer sees it; its findings are those of `findings()` and Spark's.
+
+    Args:
+        prepared: the flow.
+        sources: whose word counts for the columns of sources: ``auto``, ``recorded`` or
+            ``database``.
+        with_lineage: whether to follow columns through the statements too.
+        spark: a session to work in; without it one is started, and stopped.
+
+    Raises:
+        FlowError: with what is wrong already without Spark.
+    """
+    compiled = prepared.checked()
+    known = read_recorded(recorded_file(prepared))
+    with _session(prepared, spark) as session:
+        found = SourceColumns(session, prepared.connections.datasource, known, sources)
+        analysis = analyse_flow(compiled, session, found, with_lineage=with_lineage)
+    return replace(analysis, findings=_joined(prepared.findings(), analysis.findings))
+
+
+def record(
+    prepared: PreparedFlow, *, only_compare: bool = False, spark: SparkSession | None = None
+) -> tuple[Path, list[str]]:
+    """Records the columns of a flow's sources as they are now, beside the flow.
+
+    Args:
+        prepared: the flow.
+        only_compare: leave the file as it is.
+        spark: a session to work in; without it one is started, and stopped.
+
+    Returns:
+        The file, and a line for each difference from what it said before.
+
+    Raises:
+        PipelineError: a source cannot be reached.
+    """
+    compiled, file = prepared.checked(), recorded_file(prepared)
+    with _session(prepared, spark) as session:
+        found = SourceColumns(session, prepared.connections.datasource, {}, "database")
+        text = recorded_text(
+            {raw.key: found.of(raw) for step in compiled.steps.values() for raw in raw_inputs(step)}
+        )
+    before = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    shown = str(file.relative_to(prepared.flow.project_dir))
+    differs = list(unified_diff(before, text.splitlines(), shown, "the sources", n=1, lineterm=""))
+    if differs and not only_compare:
+        LocalFiles().write(str(file), text)
+        file.chmod(0o644)
+    return file, differs
+
+
+@contextmanager
+def _session(prepared: PreparedFlow, given: SparkSession | None) -> Iterator[SparkSession]:
+    from pipelines.execution.session import clone_session
+
+    session = given or start_spark(prepared)
+    try:
+        yield clone_session(session, {})
+    finally:
+        if given is None:
+            session.stop()
+
+
+def _joined(static: Iterable[Finding], analysed: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All findings; where both speak of one line, sqlglot's words and Spark's certainty."""
+    guesses = {(one.file, one.line): one for one in static if one.code in _BETTER_TOLD}
+    found = []
+    for one in analysed:
+        guess = guesses.pop((one.file, one.line), None) if one.code == "unknown-table" else None
+        found.append(replace(guess, severity="error") if guess is not None else one)
+    sure = {(one.code, one.file, one.line) for one in found}
+    kept = [
+        one
+        for one in static
+        if one.code not in _GUESSED and (one.code, one.file, one.line) not in sure
+    ]
+    return (*kept, *found)

@@ -1,0 +1,125 @@
+"""The walk through the DAG: each step's statements over the columns that the steps before give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipelines.errors import PipelineError
+from pipelines.execution.analysis.lakehouse import EmptyTables
+from pipelines.execution.analysis.sources import Columns, Key, SourceColumns, raw_inputs
+from pipelines.execution.analysis.step import StepAnalysis
+from pipelines.execution.reads import outputs_read
+from pipelines.lineage.flow_columns import AnalysedStep, Analysis
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pipelines.errors import Finding
+    from pipelines.plan.compile import CompiledPlan, CompiledStep
+
+_MOST_NAMED = 5
+
+
+def analyse_flow(
+    compiled: CompiledPlan,
+    session: SparkSession,
+    sources: SourceColumns,
+    *,
+    with_lineage: bool = False,
+) -> Analysis:
+    """``compiled`` as Spark's analyzer sees it; no row is read and nothing is written.
+
+    Args:
+        compiled: the plan; all of its steps are looked at, selected or not.
+        session: a session whose temp views may come and go.
+        sources: gives the columns of what is read from outside.
+        with_lineage: whether to follow columns through the statements too.
+    """
+    with ExitStack() as stack:
+        tables = EmptyTables(session)
+        stack.callback(tables.close)
+        return _FlowAnalysis(compiled, session, sources, tables, with_lineage).result()
+
+
+class _FlowAnalysis:
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        session: SparkSession,
+        sources: SourceColumns,
+        tables: EmptyTables,
+        with_lineage: bool,
+    ) -> None:
+        self._compiled, self._session, self._sources = compiled, session, sources
+        self._tables, self._with_lineage = tables, with_lineage
+        self._done: dict[str, AnalysedStep] = {}
+        self._raw: dict[Key, Columns] = {}
+        self._findings: list[Finding] = []
+
+    def result(self) -> Analysis:
+        for step_id in self._compiled.plan.graph.order:
+            if step_id in self._compiled.steps:
+                self._done[step_id] = self._step(self._compiled.steps[step_id])
+        return Analysis(self._done, self._raw, tuple(self._findings))
+
+    def _step(self, step: CompiledStep) -> AnalysedStep:
+        inputs, origins, unknown = self._inputs(step)
+        analysis = StepAnalysis(
+            self._session, self._compiled.plan.flow.document, step, inputs, unknown, self._tables
+        )
+        done = analysis.result(self._with_lineage)
+        if analysis.findings:
+            followers = self._followers(step.id)
+            self._findings += [_with_followers(finding, followers) for finding in analysis.findings]
+        return replace(done, views={name: origins[name] for name in inputs})
+
+    def _inputs(
+        self, step: CompiledStep
+    ) -> tuple[dict[str, Columns], dict[str, str], frozenset[str]]:
+        """The views of ``step`` that are known, what they are, and the names of those unknown."""
+        inputs: dict[str, Columns] = {}
+        origins: dict[str, str] = {}
+        unknown: set[str] = set()
+        for upstream, names in outputs_read(step, self._compiled.plan.graph).items():
+            columns = self._done[upstream].columns if upstream in self._done else None
+            for name in names:
+                if columns is None:
+                    unknown.add(name)
+                else:
+                    inputs[name], origins[name] = columns, upstream
+        document = self._compiled.plan.flow.document
+        for raw in raw_inputs(step):
+            try:
+                self._raw[raw.key] = inputs[raw.view] = self._sources.of(raw)
+                origins[raw.view] = raw.label
+            except PipelineError as error:
+                unknown.add(raw.view)
+                self._findings.append(
+                    document.finding(
+                        "unknown-columns",
+                        f"the columns of {raw.label} are not known: {error.message}",
+                        raw.place,
+                        severity="warning",
+                        hint=error.hint
+                        or "record them where they can be had: pipeline schema record",
+                    )
+                )
+        return inputs, origins, frozenset(unknown)
+
+    def _followers(self, step_id: str) -> Sequence[str]:
+        """The steps downstream, in the order in which they would run."""
+        below = self._compiled.plan.graph.descendants(step_id)
+        return [one for one in self._compiled.plan.graph.order if one in below]
+
+
+def _with_followers(finding: Finding, followers: Sequence[str]) -> Finding:
+    """An error with the steps that would not run because of it."""
+    if finding.severity != "error" or not followers:
+        return finding
+    named = ", ".join(followers[:_MOST_NAMED])
+    more = len(followers) - _MOST_NAMED
+    told = f"downstream of it: {named}" + (f" and {more} more" if more > 0 else "")
+    return replace(finding, hint=f"{finding.hint}; {told}" if finding.hint else told)

@@ -1,0 +1,298 @@
+"""One step before Spark's analyzer: its views, statement, promises, destination and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import Finding, PipelineError, SqlError, near_names
+from pipelines.execution.analysis.lakehouse import EmptyTables, existing_columns
+from pipelines.execution.analysis.statements import Resolved, problem_of
+from pipelines.execution.contracts import broken_promises, promised_types
+from pipelines.lineage.columns import Column
+from pipelines.lineage.flow_columns import AnalysedStep
+from pipelines.utils.dq_checks import gives_a_value
+from pipelines.utils.sql_runner import (
+    StatementKind,
+    check_schema,
+    columns_of,
+    empty_frame,
+    inserted_schema,
+    resolve_change,
+    resolve_query,
+    schema_of,
+    unfit_for_insert,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pipelines.execution.analysis.sources import Columns
+    from pipelines.lineage.columns import StatementColumns
+    from pipelines.plan.compile import CompiledCheck, CompiledStep, Sql
+    from pipelines.plan.graph import Place
+    from pipelines.spec.yaml_document import Document
+
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "boolean")
+
+
+class StepAnalysis:
+    """The analysis of one step.
+
+    Args:
+        session: temp views are made in it, and taken away again.
+        document: the flow's YAML.
+        step: the step.
+        inputs: columns of the views that it sees, by name.
+        unknown: names that it sees whose columns nobody knows.
+        tables: makes empty tables for statements that write by themselves.
+
+    Attributes:
+        findings: what is wrong, once `result` was asked for.
+    """
+
+    def __init__(
+        self,
+        session: SparkSession,
+        document: Document,
+        step: CompiledStep,
+        inputs: Mapping[str, Columns],
+        unknown: frozenset[str],
+        tables: EmptyTables,
+    ) -> None:
+        self._session, self._document, self._step = session, document, step
+        self._inputs, self._unknown, self._tables = inputs, unknown, tables
+        self._place: Place = step.node.place
+        self._views: list[str] = []
+        self._lineage: StatementColumns | None = None
+        self.findings: list[Finding] = []
+
+    def result(self, with_lineage: bool) -> AnalysedStep:
+        """The step's columns, and where they come from where that is asked for."""
+        try:
+            found = self._columns(with_lineage)
+            promised = self._promised(found)
+            written = promised if promised is not None else self._existing()
+            if found is not None and not self._has_errors():
+                self._destination(written or found)
+            if written is not None and not self._has_errors():
+                self._checks(written)
+        finally:
+            for name in self._views:
+                self._session.catalog.dropTempView(name)
+        return AnalysedStep(self._step.id, written, self._lineage)
+
+    # --- what it gives -----------------------------------------------------------------------
+
+    def _columns(self, with_lineage: bool) -> Columns | None:
+        """What the step's statement gives; None where that cannot be told, or is wrong."""
+        step = self._step
+        if step.settings.script is not None or not self._make_views():
+            return None
+        if step.sql is None:
+            return self._inputs.get(step.settings.name)
+        place = (*self._place, "source", "query")
+        kind, resolved = self._resolve(step.sql, place)
+        if kind.changes_a_table:
+            return self._target_of(step.sql, place)
+        if resolved is not None and with_lineage:
+            self._lineage = resolved.lineage()
+        return resolved.columns() if resolved is not None else None
+
+    def _make_views(self) -> bool:
+        """Whether every view that the step's statements name could be made."""
+        step, own = self._step, self._step.settings.name
+        texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
+        if self._unknown and (not texts or self._names_unknown(texts)):
+            return False
+        for name, columns in self._inputs.items():
+            if name != own:
+                self._view(name, columns)
+        for number, view in enumerate(step.settings.pre_views):
+            if view.name in step.pre_view_sql:
+                at: Place = (*self._place, "pre_views", number, "query")
+                resolved = self._query(step.pre_view_sql[view.name], at)
+                if resolved is None:
+                    return False
+                resolved.frame.createOrReplaceTempView(view.name)
+                self._views.append(view.name)
+        if own in self._inputs:
+            self._view(own, self._inputs[own])
+        return True
+
+    def _names_unknown(self, statements: list[Sql]) -> bool:
+        text = " ".join(statement.text.lower() for statement in statements)
+        return any(name.lower() in text for name in self._unknown)
+
+    def _query(self, sql: Sql, place: Place) -> Resolved | None:
+        """A statement that has to be a query."""
+        kind, resolved = self._resolve(sql, place)
+        if kind.changes_a_table:
+            self._no_query(sql, place, f"expected a query, found {kind.value.upper()}")
+        return resolved
+
+    def _resolve(self, sql: Sql, place: Place) -> tuple[StatementKind, Resolved | None]:
+        """What kind a statement is, and a query resolved; None where it is none, or is wrong."""
+        try:
+            kind, frame = resolve_query(self._session, sql.text)
+        except SqlError as error:
+            self._refuse(sql, place, error)
+            return StatementKind.QUERY, None
+        if kind is StatementKind.OTHER:
+            allowed = "a query, or one MERGE, INSERT, UPDATE or DELETE"
+            self._no_query(sql, place, f"a step's SQL is {allowed}")
+        return kind, Resolved(frame) if frame is not None else None
+
+    def _no_query(self, sql: Sql, place: Place, message: str) -> None:
+        self.findings.append(sql.finding(self._document, place, "no-query", message))
+
+    def _refuse(self, sql: Sql, place: Place, error: SqlError) -> None:
+        problem = problem_of(error)
+        self.findings.append(
+            sql.finding(
+                self._document, place, problem.code, problem.message, problem.line,
+                problem.column, near=problem.near,
+            )
+        )  # fmt: skip
+
+    def _target_of(self, sql: Sql, place: Place) -> Columns | None:
+        """The columns of the table that a statement of the step changes, once it fits them."""
+        destination = self._step.settings.destination
+        try:
+            columns = existing_columns(self._session, destination) or self._contract_columns()
+            if columns is None:
+                inserted = inserted_schema(self._session, sql.text)
+                if inserted is None:
+                    return None
+                columns = columns_of(inserted)
+            path = self._tables.make(columns)
+            own = self._step.settings.name
+            self._session.read.format("delta").load(path).createOrReplaceTempView(own)
+            self._views.append(own)
+            text = sql.text.replace(_table(destination.path or ""), _table(path))
+            resolve_change(self._session, text)
+            table = schema_of(self._session, columns)
+            for message in unfit_for_insert(self._session, text, table):
+                self.findings.append(sql.finding(self._document, place, "type-clash", message))
+        except SqlError as error:
+            self._refuse(sql, place, error)
+            return None
+        return columns
+
+    # --- what it should give -------------------------------------------------------------------
+
+    def _contract_columns(self) -> Columns | None:
+        """The contract as columns, where it names every type."""
+        promised = self._step.settings.columns
+        if not promised or any(one.type is None for one in promised):
+            return None
+        return tuple(Column(one.name, one.type or "", one.nullable) for one in promised)
+
+    def _promised(self, found: Columns | None) -> Columns | None:
+        """What readers downstream get: what was found, with what the contract promises of it."""
+        promised = self._step.settings.columns
+        if found is None:
+            return self._contract_columns()
+        if not promised:
+            return found
+        try:
+            types = promised_types(self._session, promised)
+        except PipelineError as error:
+            self._add("bad-type", error.message, "columns", hint=error.hint)
+            return found
+        schema = schema_of(self._session, found)
+        for number, message, near in broken_promises(schema, promised, types):
+            self._add("broken-promise", message, "columns", number, near=near)
+        sure = {one.name.lower() for one in promised if not one.nullable}
+        return tuple(
+            Column(one.name, one.type, one.nullable and one.name.lower() not in sure)
+            for one in found
+        )
+
+    def _existing(self) -> Columns | None:
+        """What the step has written before, which stands in where nothing else is known."""
+        return existing_columns(self._session, self._step.settings.destination)
+
+    # --- where it goes -------------------------------------------------------------------------
+
+    def _destination(self, found: Columns) -> None:
+        destination = self._step.settings.destination
+        by_name = {column.name.lower(): column for column in found}
+        named: list[tuple[str, tuple[str, ...]]] = [
+            ("keys", destination.keys),
+            ("partition_by", destination.partition_by),
+            ("cluster_by", destination.cluster_by),
+            ("sequence_by", (destination.sequence_by,) if destination.sequence_by else ()),
+        ]
+        for field, names in named:
+            for name in names:
+                column = by_name.get(name.lower())
+                if column is None:
+                    near = near_names(name, (one.name for one in found))
+                    message = f"{field} names {name!r}, and the result has no such column"
+                    self._add("unknown-column", message, "destination", field, near=near)
+                elif field == "keys" and column.nullable:
+                    self._add(
+                        "nullable-key",
+                        f"key {name!r} may be null, and a null is equal to nothing",
+                        "destination", field, severity="warning",
+                        hint=f"filter nulls out, or promise it: columns: [{{name: {name}, "
+                        "nullable: false}]",
+                    )  # fmt: skip
+        if destination.path is None or destination.mode in ("ignore", "error"):
+            return
+        existing = self._existing()
+        try:
+            check_schema(
+                schema_of(self._session, found),
+                schema_of(self._session, existing) if existing else None,
+                destination.schema_policy,
+            )
+        except PipelineError as error:
+            self._add("schema-change", error.message, "destination", hint=error.hint)
+
+    # --- its checks ----------------------------------------------------------------------------
+
+    def _checks(self, written: Columns) -> None:
+        if not self._step.checks:
+            return
+        unknown = self._unknown - {self._step.settings.name}
+        self._view(self._step.settings.name, written)
+        for number, check in enumerate(self._step.checks):
+            at: Place = (*self._place, "dq_checks", number)
+            if any(name.lower() in check.sql.text.lower() for name in unknown):
+                continue
+            resolved = self._query(check.sql, at)
+            if resolved is not None:
+                self.findings += self._form(check, resolved, at)
+
+    def _form(self, check: CompiledCheck, resolved: Resolved, place: Place) -> Iterator[Finding]:
+        """What keeps a check's answer from being judged."""
+        if not gives_a_value(resolved.frame, check.returns):
+            return
+        at = partial(check.sql.finding, self._document, place, "check-form")
+        found = columns_of(resolved.frame.schema)
+        if len(found) != 1:
+            yield at(f"the check gives {len(found)} columns where one number is expected",
+                     hint="head it '-- returns: rows' if it lists offending rows")  # fmt: skip
+        elif not found[0].type.startswith(_NUMBERS):
+            yield at(f"the check gives a {found[0].type} where a number is expected",
+                     hint="head it '-- returns: rows' if it lists offending rows")  # fmt: skip
+
+    # --- small things --------------------------------------------------------------------------
+
+    def _view(self, name: str, columns: Columns) -> None:
+        empty_frame(self._session, columns).createOrReplaceTempView(name)
+        self._views.append(name)
+
+    def _has_errors(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def _add(self, code: str, message: str, *place: str | int, **more: Any) -> None:
+        self.findings.append(self._document.finding(code, message, (*self._place, *place), **more))
+
+
+def _table(path: str) -> str:
+    """``path`` as `{{ destination }}` gives it."""
+    return "delta.`" + path.replace("`", "``") + "`"

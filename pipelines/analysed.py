@@ -7,6 +7,7 @@ from dataclasses import replace
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
+from pipelines.errors import FlowError, UsageError, near_names
 from pipelines.execution.analysis import (
     SourceColumns,
     analyse_flow,
@@ -15,6 +16,9 @@ from pipelines.execution.analysis import (
     recorded_text,
 )
 from pipelines.execution.files import LocalFiles
+from pipelines.lineage.graph import LineageNode, column_graph
+from pipelines.lineage.impact import impact_between
+from pipelines.plan.table_lineage import table_graph
 from pipelines.spark_start import start_spark
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from pipelines.errors import Finding
     from pipelines.execution.session import SparkSession
     from pipelines.lineage.flow_columns import Analysis
+    from pipelines.lineage.graph import LineageGraph
+    from pipelines.lineage.impact import Impact
     from pipelines.prepared import PreparedFlow
 
 # What sqlglot guesses from the text, and Spark knows.
@@ -92,6 +98,65 @@ def record(
         LocalFiles().write(str(file), text)
         file.chmod(0o644)
     return file, differs
+
+
+def lineage_of(
+    prepared: PreparedFlow, name: str, *, sources: str = "auto", spark: SparkSession | None = None
+) -> tuple[LineageGraph, LineageNode]:
+    """The graph that a step or a column stands in, and its node there.
+
+    Args:
+        prepared: the flow.
+        name: a step, told from the statements without Spark; or `step.column`, told by Spark.
+        sources: whose word counts for the columns of sources.
+        spark: a session to work in; without it one is started where one is needed.
+
+    Raises:
+        UsageError: no step, or no column of a step, is called so.
+        FlowError: a statement cannot be resolved.
+    """
+    compiled = prepared.checked()
+    names = {alias for step in compiled.steps.values() for alias in (step.id, step.node.step.name)}
+    table, dot, column = name.rpartition(".")
+    if name in names or table not in names or not dot:
+        step = prepared.step(name)
+        return table_graph(compiled, prepared.statements.tables), LineageNode(step.id)
+    step = prepared.step(table)
+    analysis = analyse(prepared, sources=sources, with_lineage=True, spark=spark)
+    errors = [finding for finding in analysis.findings if finding.severity == "error"]
+    if errors:
+        raise FlowError(errors)
+    graph = column_graph(analysis.steps)
+    node = LineageNode(step.id, column)
+    if node not in graph:
+        near = near_names(column, graph.columns(step.id))
+        raise UsageError(
+            f"{step.id} has no column {column!r}",
+            hint=f"did you mean {' or '.join(map(repr, near))}?" if near
+            else f"it has {', '.join(graph.columns(step.id))}",
+        )  # fmt: skip
+    return graph, node
+
+
+def impact_of(
+    prepared: PreparedFlow, *, sources: str = "auto", spark: SparkSession | None = None
+) -> Impact:
+    """What the flow does to columns that the version in `options.against` did not.
+
+    Args:
+        prepared: the flow.
+        sources: whose word counts for the columns of sources.
+        spark: a session to work in; without it one is started, and stopped.
+
+    Raises:
+        FlowError: the flow, or its other version, is broken without asking Spark.
+    """
+    with _session(prepared, spark) as session, prepared.other_version() as other:
+        now = analyse(prepared, sources=sources, spark=session)
+        then = None
+        if other is not None:
+            then = analyse(other, sources=sources, with_lineage=True, spark=session)
+    return impact_between(then, now)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local
 from pipelines.execution.resume import Decision, decide_all
 from pipelines.execution.surroundings import Surroundings
+from pipelines.execution.versions import project_at
 from pipelines.lineage.known_statements import KnownStatements
 from pipelines.plan.checks import check_plan, in_file_order
 from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
@@ -61,6 +63,7 @@ class Options:
     threads: int = 0
     fail_fast: bool = False
     debug: bool = False
+    against: str | None = None
     small: SmallRun | None = None
 
     @property
@@ -281,16 +284,38 @@ class PreparedFlow:
         name, environment = self.surroundings.home
         folder = environment.logs.folder(self.flow.project_dir)
         last = last_run(folder, self.flow.pipeline.name, name)
-        then = {step["id"]: step for step in last["steps"]} if last else {}
+        done = {step["id"]: step for step in last["steps"]} if last else {}
+        statuses = {step_id: step["status"] for step_id, step in done.items()} if last else None
+        if self.options.against is None:
+            then = {step_id: step.get("fingerprint") for step_id, step in done.items()}
+        else:
+            with self.other_version() as other:
+                then = {} if other is None else other.fingerprints(request)
+        now = self.fingerprints(request)
+        modified = {step_id for step_id, print_ in now.items() if then.get(step_id) != print_}
+        return History(statuses, frozenset(modified))
+
+    def fingerprints(self, request: RunRequest) -> dict[str, str]:
+        """Of every step, were all selected."""
+        name, environment = self.surroundings.home
         plan = build_plan(self.flow, replace(request, select=(), exclude=()))
-        now = compile_plan(plan, self.loader, name, environment, request.batch_id or "").steps
-        modified = frozenset(
-            step_id
-            for step_id, step in now.items()
-            if then.get(step_id, {}).get("fingerprint") != step.fingerprint
-        )
-        statuses = {step_id: step["status"] for step_id, step in then.items()} if last else None
-        return History(statuses, modified)
+        compiled = compile_plan(plan, self.loader, name, environment, request.batch_id or "")
+        return {step_id: step.fingerprint for step_id, step in compiled.steps.items()}
+
+    @contextmanager
+    def other_version(self) -> Iterator[PreparedFlow | None]:
+        """The flow as it is in `options.against`; None where it does not exist there.
+
+        Raises:
+            UsageError: there is no such version.
+        """
+        project = self.flow.project_dir
+        with project_at(project, self.options.against or "") as folder:
+            file = folder / self.flow.path.relative_to(project)
+            options = replace(
+                self.options, project_dir=folder, against=None, select=(), exclude=(), resume=False
+            )
+            yield PreparedFlow(file, options, now=self._now) if file.exists() else None
 
     def _local_checkpoints(self, compiled: CompiledPlan) -> CheckpointStore | None:
         checkpoint = compiled.checkpoint

@@ -166,20 +166,37 @@ def plan(
     var: Var = None,
     resume: Resume = None,
     full_refresh: FullRefresh = False,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|GIT_REF", help="state:modified means: other than there."),
+    ] = None,
+    columns: Annotated[
+        bool, typer.Option("--columns/--no-columns", help="With --against: what Spark sees change.")
+    ] = True,
     output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """Show what a run would do with each step, and why; no JVM."""
+    """Show what a run would do with each step, and why; no JVM but for --against."""
     from pipelines import console
 
     check_choice("--format", output, ("text", "json"))
     pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, batch_id=batch_id,
                          run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
-                         full_refresh=full_refresh)  # fmt: skip
+                         full_refresh=full_refresh, against=against)  # fmt: skip
     decisions = pipeline.decisions()
+    impact = None
+    if against is not None and columns:
+        from pipelines.analysed import impact_of
+
+        impact = impact_of(pipeline)
     if output == "json":
-        _print(console.plan_json(pipeline.compiled, decisions))
+        said = json.loads(console.plan_json(pipeline.compiled, decisions))
+        if impact is not None:
+            said["impact"] = console.impact_dict(impact)
+        _print(json.dumps(said, indent=2, ensure_ascii=False))
     else:
         _print(console.plan_text(pipeline.compiled, decisions))
+        if impact is not None:
+            _print("\n" + console.impact_text(impact, against or ""))
 
 
 @app.command()
@@ -236,6 +253,33 @@ def graph(
         datasource_types={n: d.type for n, d in pipeline.flow.pipeline.datasources.items()},
     ):
         _print(str(file))
+
+
+@app.command()
+def lineage(
+    flow: Annotated[str, typer.Argument(help="Flow, or the name alone for main_flow.")],
+    name: Annotated[str | None, typer.Argument(help="STEP, or STEP.COLUMN.")] = None,
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    var: Var = None,
+    upstream: Annotated[
+        bool, typer.Option("--upstream/--downstream", help="What it is made of, or what of it.")
+    ] = True,
+    depth: Annotated[int | None, typer.Option(min=1, help="At most so many steps far.")] = None,
+    sources: Sources = "auto",
+    output: Annotated[str, typer.Option("--format", help="text, json or mermaid.")] = "text",
+) -> None:
+    """Show what a table or column is made of, or what is made of it; columns take a JVM."""
+    from pipelines import console
+    from pipelines.analysed import lineage_of
+
+    check_choice("--format", output, ("text", "json", "mermaid"))
+    check_choice("--sources", sources, ("auto", "recorded", "database"))
+    named, wanted = (flow, name) if name is not None else ("main_flow", flow)
+    pipeline = _prepare(named, env=env, config=config, project_dir=project_dir, var=var)
+    found, start = lineage_of(pipeline, wanted, sources=sources)
+    _print(console.lineage_text(found, start, upstream=upstream, depth=depth, fmt=output))
 
 
 @app.command()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipelines.console.findings import findings_text
+    from pipelines.console.impact import impact_dict, impact_text
+    from pipelines.console.lineage import lineage_text
     from pipelines.console.listings import doctor_text, history_text
     from pipelines.console.live import LiveProgress
     from pipelines.console.plan_view import plan_json, plan_text
@@ -27,6 +29,9 @@ __all__ = [
     "doctor_text",
     "findings_text",
     "history_text",
+    "impact_dict",
+    "impact_text",
+    "lineage_text",
     "number_text",
     "plan_json",
     "plan_text",
@@ -40,6 +45,8 @@ __all__ = [
 
 _ROOMS = {
     "findings": ("findings_text",),
+    "impact": ("impact_dict", "impact_text"),
+    "lineage": ("lineage_text",),
     "listings": ("doctor_text", "history_text"),
     "live": ("LiveProgress",),
     "plan_view": ("plan_json", "plan_text"),

@@ -89,4 +89,5 @@ def problem_of(error: SqlError) -> Problem:
         names = [name.replace("`", "") for name in suggested[1].split(", ")]
         near = tuple(names[:_MOST_NEAR])
         message = _SUGGESTED.sub("", message)
-    return Problem(code, message.splitlines()[0].rstrip("."), *error.position, near)
+    told = message.splitlines()[0].split(". Verify the spelling", 1)[0].rstrip(".")
+    return Problem(code, told, *error.position, near)

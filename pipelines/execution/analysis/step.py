@@ -72,10 +72,11 @@ class StepAnalysis:
         """The step's columns, and where they come from where that is asked for."""
         try:
             found = self._columns(with_lineage)
-            promised = self._promised(found)
-            written = promised if promised is not None else self._existing()
-            if found is not None and not self._has_errors():
-                self._destination(written or found)
+            if self._has_errors():  # what it would give, nobody knows: no guesses downstream
+                return AnalysedStep(self._step.id, None)
+            written = self._promised(found) if found is not None else self._stand_in()
+            if found is not None and written is not None:
+                self._destination(written)
             if written is not None and not self._has_errors():
                 self._checks(written)
         finally:
@@ -103,12 +104,13 @@ class StepAnalysis:
     def _make_views(self) -> bool:
         """Whether every view that the step's statements name could be made."""
         step, own = self._step, self._step.settings.name
-        texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
-        if self._unknown and (not texts or self._names_unknown(texts)):
-            return False
         for name, columns in self._inputs.items():
             if name != own:
                 self._view(name, columns)
+        texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
+        if self._unknown and (not texts or self._names_unknown(texts)):
+            self._unknown |= step.pre_view_sql.keys()
+            return False
         for number, view in enumerate(step.settings.pre_views):
             if view.name in step.pre_view_sql:
                 at: Place = (*self._place, "pre_views", number, "query")
@@ -158,9 +160,9 @@ class StepAnalysis:
 
     def _target_of(self, sql: Sql, place: Place) -> Columns | None:
         """The columns of the table that a statement of the step changes, once it fits them."""
-        destination = self._step.settings.destination
+        path_now = self._step.settings.destination.path or ""
         try:
-            columns = existing_columns(self._session, destination) or self._contract_columns()
+            columns = self._stand_in()
             if columns is None:
                 inserted = inserted_schema(self._session, sql.text)
                 if inserted is None:
@@ -170,7 +172,7 @@ class StepAnalysis:
             own = self._step.settings.name
             self._session.read.format("delta").load(path).createOrReplaceTempView(own)
             self._views.append(own)
-            text = sql.text.replace(_table(destination.path or ""), _table(path))
+            text = sql.text.replace(_table(path_now), _table(path))
             resolve_change(self._session, text)
             table = schema_of(self._session, columns)
             for message in unfit_for_insert(self._session, text, table):
@@ -182,18 +184,19 @@ class StepAnalysis:
 
     # --- what it should give -------------------------------------------------------------------
 
-    def _contract_columns(self) -> Columns | None:
-        """The contract as columns, where it names every type."""
-        promised = self._step.settings.columns
-        if not promised or any(one.type is None for one in promised):
-            return None
-        return tuple(Column(one.name, one.type or "", one.nullable) for one in promised)
+    def _stand_in(self) -> Columns | None:
+        """Columns of a step whose statement tells none: as promised, and as last written."""
+        promised = [
+            Column(one.name, one.type, one.nullable)
+            for one in self._step.settings.columns
+            if one.type is not None
+        ]
+        known = {one.name.lower(): one for one in (*(self._existing() or ()), *promised)}
+        return tuple(known.values()) or None
 
-    def _promised(self, found: Columns | None) -> Columns | None:
+    def _promised(self, found: Columns) -> Columns:
         """What readers downstream get: what was found, with what the contract promises of it."""
         promised = self._step.settings.columns
-        if found is None:
-            return self._contract_columns()
         if not promised:
             return found
         try:

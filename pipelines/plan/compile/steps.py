@@ -216,7 +216,10 @@ class StepCompiler:
             },
         }
         text = json.dumps(content, sort_keys=True, default=str)
-        return hashlib.sha256(text.replace(self._plan.request.run_id, "").encode()).hexdigest()
+        # Neither the run nor the folder that the project lies in makes another result.
+        for told in (self._plan.request.run_id, str(self._plan.flow.project_dir)):
+            text = text.replace(told, "")
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _at(tree: Any, place: Place) -> Any:

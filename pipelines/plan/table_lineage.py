@@ -1,0 +1,55 @@
+"""Which table is made of which, told from the statements without Spark."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipelines.lineage.graph import Edge, LineageGraph, LineageNode
+
+if TYPE_CHECKING:
+    from pipelines.plan.compile import CompiledPlan, CompiledStep
+    from pipelines.plan.table_checks import Tables
+
+
+def table_graph(compiled: CompiledPlan, tables: Tables) -> LineageGraph:
+    """The tables of ``compiled``: a step is made of what its statements read, not its checks.
+
+    A script, and SQL that cannot be read, is taken to be made of all that the step waits for.
+
+    Args:
+        compiled: the plan.
+        tables: tells the tables of a statement.
+    """
+    givers: dict[str, list[str]] = defaultdict(list)
+    for step_id, node in compiled.plan.graph.steps.items():
+        for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
+            givers[name].append(step_id)
+    edges = [
+        edge for step in compiled.steps.values() for edge in _edges(step, compiled, givers, tables)
+    ]
+    return LineageGraph(edges, (LineageNode(step_id) for step_id in compiled.steps))
+
+
+def _edges(
+    step: CompiledStep, compiled: CompiledPlan, givers: dict[str, list[str]], tables: Tables
+) -> Iterator[Edge]:
+    own = LineageNode(step.id)
+    settings, graph = step.settings, compiled.plan.graph
+    for part in (*settings.pre_views, settings.source):
+        if part is not None and part.datasource is not None:
+            yield LineageNode(f"{part.datasource}: {part.table or 'a query'}"), own
+        elif part is not None and part.path is not None:
+            yield LineageNode(part.path), own
+    statements = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
+    found = [tables(sql.text) for sql in statements]
+    if settings.script is not None or any(one.problem for one in found):
+        for parent in graph.parents(step.id):
+            yield LineageNode(parent), own
+        return
+    above = graph.ancestors(step.id)
+    for use in (use for one in found for use in one.reads if not use.schema):
+        for giver in givers.get(use.name.lower(), ()):
+            if giver in above:
+                yield LineageNode(giver), own

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,59 +14,13 @@ import yaml
 from pipelines.errors import Finding, FlowError, UsageError
 from pipelines.prepared import Options, PreparedFlow
 from pipelines.spec.loader import load_flow
+from tests.corpus import compare, expected_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOWS = ROOT / "pipelines" / "flows"
 CORPUS = ROOT / "tests" / "fixtures" / "broken_flows"
 WARNED_CORPUS = ROOT / "tests" / "fixtures" / "warned_flows"
 SEED = "etl_pipeline_project_structure.md"
-_EXPECTED = re.compile(
-    r"# expect: (?P<code>\S+) at (?P<line>\d+)(?: in (?P<file>\S+))?(?: from (?P<named_on>\d+))?"
-    r"(?: path (?P<path>\S+))?(?: near (?P<near>\S+))?$"
-)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the header of a broken flow says of one finding.
-
-    Attributes:
-        code: the finding's code.
-        line: its line.
-        file: its file; empty is the flow itself.
-        named_on: line of the flow that names that other file; 0 if there is none.
-        path: its place in the document; empty if the header does not say.
-        near: a name that it offers; empty if the header does not say.
-    """
-
-    code: str
-    line: int
-    file: str
-    named_on: int
-    path: str
-    near: str
-
-
-def _expected(flow: Path) -> list[Expected]:
-    """The header of a broken flow."""
-    lines = [
-        line for line in flow.read_text(encoding="utf-8").splitlines() if line.startswith("# e")
-    ]
-    matches = [_EXPECTED.match(line) for line in lines]
-    assert all(matches), f"cannot read the header of {flow}"
-    return [
-        Expected(
-            code=match["code"],
-            line=int(match["line"]),
-            file=match["file"] or f"pipelines/flows/{flow.name}",
-            named_on=int(match["named_on"] or 0),
-            path=match["path"] or "",
-            near=match["near"] or "",
-        )
-        for match in matches
-        if match
-    ]
-
 
 BROKEN = sorted(CORPUS.glob("*.yaml"))
 WARNED = sorted(WARNED_CORPUS.glob("*.yaml"))
@@ -111,9 +64,9 @@ def findings(root: Path) -> Callable[[Path], tuple[Finding, ...]]:
 def test_flow_when_broken_then_each_fault_is_told_once_with_its_line_place_and_near_name(
     flow: Path, findings: Callable[[Path], tuple[Finding, ...]]
 ) -> None:
-    expected, found = _expected(flow), findings(flow)
+    expected, found = expected_of(flow), findings(flow)
     assert expected, f"{flow} says not what is wrong with it"
-    _compare(flow, expected, found)
+    compare(flow, expected, found)
 
 
 @pytest.mark.parametrize("flow", WARNED, ids=lambda flow: flow.stem)
@@ -127,30 +80,12 @@ def test_flow_when_its_statements_and_tables_do_not_fit_then_each_misfit_is_a_wa
     for _ in range(2):  # the second time from what the first has noted
         prepared = PreparedFlow(str(copy), Options(project_dir=root))
         found = prepared.findings()
-        _compare(flow, _expected(flow), found)
+        compare(flow, expected_of(flow), found)
         assert {one.severity for one in found} <= {"warning"}
         assert prepared.checked() is prepared.compiled
 
 
-def _compare(flow: Path, expected: list[Expected], found: tuple[Finding, ...]) -> None:
-    assert sorted((one.code, one.file, one.line) for one in found) == sorted(
-        (one.code, one.file, one.line) for one in expected
-    ), "\n".join(one.text() for one in found)
-    for want in expected:
-        one = next(
-            one
-            for one in found
-            if (one.code, one.file, one.line) == (want.code, want.file, want.line)
-            and want.path in ("", one.path)
-        )
-        if want.near:
-            assert want.near in one.near
-            assert f"did you mean '{one.near[0]}'" in one.text()
-        if want.named_on:
-            assert f"pipelines/flows/{flow.name}:{want.named_on}" in one.text()
-
-
-@pytest.mark.parametrize("flow", [flow for flow in BROKEN if len(_expected(flow)) > 1],
+@pytest.mark.parametrize("flow", [flow for flow in BROKEN if len(expected_of(flow)) > 1],
                          ids=lambda flow: flow.stem)  # fmt: skip
 def test_flow_when_several_things_are_wrong_then_they_are_told_in_the_order_of_the_file(
     flow: Path, findings: Callable[[Path], tuple[Finding, ...]]
@@ -173,7 +108,7 @@ def test_flow_when_judged_before_then_is_refused_again_and_never_run_in_part(roo
 
 def test_corpus_when_read_then_it_holds_flows_of_five_faults() -> None:
     assert len(BROKEN) >= 40
-    assert sum(len(_expected(flow)) >= 5 for flow in BROKEN) >= 3
+    assert sum(len(expected_of(flow)) >= 5 for flow in BROKEN) >= 3
 
 
 def test_flow_when_not_utf8_then_is_unreadable(root: Path, tmp_path: Path) -> None:

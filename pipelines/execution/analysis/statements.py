@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CODES = (
     ("UNRESOLVED_COLUMN", "unknown-column"),
+    ("UNRESOLVED_EXPRESSION", "unknown-column"),
     ("FIELD_NOT_FOUND", "unknown-column"),
     ("TABLE_OR_VIEW_NOT_FOUND", "unknown-table"),
     ("UNRESOLVED_ROUTINE", "unknown-function"),

@@ -149,11 +149,15 @@ class StepAnalysis:
     def _no_query(self, sql: Sql, place: Place, message: str) -> None:
         self.findings.append(sql.finding(self._document, place, "no-query", message))
 
-    def _refuse(self, sql: Sql, place: Place, error: SqlError) -> None:
+    def _refuse(
+        self, sql: Sql, place: Place, error: SqlError, told_as: tuple[str, str] = ("", "")
+    ) -> None:
+        """Notes what Spark says, the first name of ``told_as`` told as the second."""
         problem = problem_of(error)
+        message = problem.message.replace(*told_as) if told_as[0] else problem.message
         self.findings.append(
             sql.finding(
-                self._document, place, problem.code, problem.message, problem.line,
+                self._document, place, problem.code, message, problem.line,
                 problem.column, near=problem.near,
             )
         )  # fmt: skip
@@ -161,6 +165,7 @@ class StepAnalysis:
     def _target_of(self, sql: Sql, place: Place) -> Columns | None:
         """The columns of the table that a statement of the step changes, once it fits them."""
         path_now = self._step.settings.destination.path or ""
+        path = ""
         try:
             columns = self._stand_in()
             if columns is None:
@@ -178,7 +183,7 @@ class StepAnalysis:
             for message in unfit_for_insert(self._session, text, table):
                 self.findings.append(sql.finding(self._document, place, "type-clash", message))
         except SqlError as error:
-            self._refuse(sql, place, error)
+            self._refuse(sql, place, error, (f"file:{path}" if path else "", path_now))
             return None
         return columns
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import PipelineError
-from pipelines.execution.analysis.lakehouse import EmptyTables
+from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews
 from pipelines.execution.analysis.sources import Columns, Key, SourceColumns, raw_inputs
 from pipelines.execution.analysis.step import StepAnalysis
 from pipelines.execution.reads import outputs_read
@@ -55,6 +55,7 @@ class _FlowAnalysis:
     ) -> None:
         self._compiled, self._session, self._sources = compiled, session, sources
         self._tables, self._with_lineage = tables, with_lineage
+        self._views = EmptyViews(session)
         self._done: dict[str, AnalysedStep] = {}
         self._raw: dict[Key, Columns] = {}
         self._findings: list[Finding] = []
@@ -68,7 +69,13 @@ class _FlowAnalysis:
     def _step(self, step: CompiledStep) -> AnalysedStep:
         inputs, origins, unknown = self._inputs(step)
         analysis = StepAnalysis(
-            self._session, self._compiled.plan.flow.document, step, inputs, unknown, self._tables
+            self._session,
+            self._compiled.plan.flow.document,
+            step,
+            inputs,
+            unknown,
+            self._tables,
+            self._views,
         )
         done = analysis.result(self._with_lineage)
         if analysis.findings:

@@ -19,9 +19,9 @@ from pipelines.utils.sql_runner import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from pipelines.lineage.columns import Column
     from pipelines.spec.steps import Destination
@@ -48,6 +48,53 @@ def existing_columns(session: SparkSession, destination: Destination) -> tuple[C
         return columns_of(log.schema()) if log.version() is not None else None
     except Exception as error:
         raise as_sql_error(error, path) from error
+
+
+class EmptyViews:
+    """The temp views of a session, without rows: those that one step sees, and no others.
+
+    Neighbours in the DAG see much the same, and a view takes longer to make than to look at.
+    """
+
+    def __init__(self, session: SparkSession) -> None:
+        self._session = session
+        self._frames: dict[tuple[Column, ...], DataFrame] = {}
+        self._kept: dict[str, tuple[Column, ...]] = {}
+        self._made: set[str] = set()
+
+    def keep(self, wanted: Mapping[str, tuple[Column, ...]]) -> None:
+        """Leaves the views in ``wanted`` and no others, with these columns."""
+        for name in [name for name, columns in self._kept.items() if wanted.get(name) != columns]:
+            self._drop(name)
+            del self._kept[name]
+        for name, columns in wanted.items():
+            if name not in self._kept:
+                self._frame(columns).createOrReplaceTempView(name)
+                self._kept[name] = columns
+
+    def make(self, name: str, frame: DataFrame) -> None:
+        """A view that is taken away by `drop_made`."""
+        frame.createOrReplaceTempView(name)
+        self._kept.pop(name, None)
+        self._made.add(name)
+
+    def make_empty(self, name: str, columns: tuple[Column, ...]) -> None:
+        """A view of ``columns`` that is taken away by `drop_made`."""
+        self.make(name, self._frame(columns))
+
+    def drop_made(self) -> None:
+        """Takes away what was made for one step alone."""
+        for name in self._made:
+            self._drop(name)
+        self._made.clear()
+
+    def _frame(self, columns: tuple[Column, ...]) -> DataFrame:
+        if columns not in self._frames:
+            self._frames[columns] = empty_frame(self._session, columns)
+        return self._frames[columns]
+
+    def _drop(self, name: str) -> None:
+        self._session.catalog.dropTempView(name)
 
 
 class EmptyTables:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, PipelineError, SqlError, near_names
-from pipelines.execution.analysis.lakehouse import EmptyTables, existing_columns
+from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews, existing_columns
 from pipelines.execution.analysis.statements import Resolved, problem_of
 from pipelines.execution.contracts import broken_promises, promised_types
 from pipelines.lineage.columns import Column
@@ -17,7 +17,6 @@ from pipelines.utils.sql_runner import (
     StatementKind,
     check_schema,
     columns_of,
-    empty_frame,
     inserted_schema,
     resolve_change,
     resolve_query,
@@ -41,12 +40,13 @@ class StepAnalysis:
     """The analysis of one step.
 
     Args:
-        session: temp views are made in it, and taken away again.
+        session: resolves the statements.
         document: the flow's YAML.
         step: the step.
         inputs: columns of the views that it sees, by name.
         unknown: names that it sees whose columns nobody knows.
         tables: makes empty tables for statements that write by themselves.
+        views: makes the session's views, and takes them away.
 
     Attributes:
         findings: what is wrong, once `result` was asked for.
@@ -60,11 +60,12 @@ class StepAnalysis:
         inputs: Mapping[str, Columns],
         unknown: frozenset[str],
         tables: EmptyTables,
+        views: EmptyViews,
     ) -> None:
         self._session, self._document, self._step = session, document, step
+        self._views = views
         self._inputs, self._unknown, self._tables = inputs, unknown, tables
         self._place: Place = step.node.place
-        self._views: list[str] = []
         self._lineage: StatementColumns | None = None
         self.findings: list[Finding] = []
 
@@ -80,8 +81,7 @@ class StepAnalysis:
             if written is not None and not self._has_errors():
                 self._checks(written)
         finally:
-            for name in self._views:
-                self._session.catalog.dropTempView(name)
+            self._views.drop_made()
         return AnalysedStep(self._step.id, written, self._lineage)
 
     # --- what it gives -----------------------------------------------------------------------
@@ -104,9 +104,7 @@ class StepAnalysis:
     def _make_views(self) -> bool:
         """Whether every view that the step's statements name could be made."""
         step, own = self._step, self._step.settings.name
-        for name, columns in self._inputs.items():
-            if name != own:
-                self._view(name, columns)
+        self._views.keep({n: columns for n, columns in self._inputs.items() if n != own})
         texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
         if self._unknown and (not texts or self._names_unknown(texts)):
             self._unknown |= step.pre_view_sql.keys()
@@ -117,10 +115,9 @@ class StepAnalysis:
                 resolved = self._query(step.pre_view_sql[view.name], at)
                 if resolved is None:
                     return False
-                resolved.frame.createOrReplaceTempView(view.name)
-                self._views.append(view.name)
+                self._views.make(view.name, resolved.frame)
         if own in self._inputs:
-            self._view(own, self._inputs[own])
+            self._views.make_empty(own, self._inputs[own])
         return True
 
     def _names_unknown(self, statements: list[Sql]) -> bool:
@@ -175,8 +172,7 @@ class StepAnalysis:
                 columns = columns_of(inserted)
             path = self._tables.make(columns)
             own = self._step.settings.name
-            self._session.read.format("delta").load(path).createOrReplaceTempView(own)
-            self._views.append(own)
+            self._views.make(own, self._session.read.format("delta").load(path))
             text = sql.text.replace(_table(path_now), _table(path))
             resolve_change(self._session, text)
             table = schema_of(self._session, columns)
@@ -266,7 +262,7 @@ class StepAnalysis:
         if not self._step.checks:
             return
         unknown = self._unknown - {self._step.settings.name}
-        self._view(self._step.settings.name, written)
+        self._views.make_empty(self._step.settings.name, written)
         for number, check in enumerate(self._step.checks):
             at: Place = (*self._place, "dq_checks", number)
             if any(name.lower() in check.sql.text.lower() for name in unknown):
@@ -289,10 +285,6 @@ class StepAnalysis:
                      hint="head it '-- returns: rows' if it lists offending rows")  # fmt: skip
 
     # --- small things --------------------------------------------------------------------------
-
-    def _view(self, name: str, columns: Columns) -> None:
-        empty_frame(self._session, columns).createOrReplaceTempView(name)
-        self._views.append(name)
 
     def _has_errors(self) -> bool:
         return any(finding.severity == "error" for finding in self.findings)

@@ -100,7 +100,11 @@ class _PlanReader:
             view = _text(fields.get("identifier"))
         if kind == "WithCTE":
             return self._with_common(node, view)
-        below = [self.read(child, view) for child in node.children]
+        below = []
+        for child in node.children:
+            below.append(self.read(child, view))
+            if kind == "UnionLoop":  # its second part reads what the first gives
+                self._common.setdefault(_number(fields["id"]), below[0])
         if kind not in ("Window", "Sort"):  # their fields of those names decide no row
             for name in _ROW_FIELDS:
                 self.deciding |= set(self._expressions(fields.get(name)))

@@ -123,12 +123,12 @@ def validate(
     project_dir: ProjectDir = None,
     var: Var = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    output: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
 ) -> None:
     """Look for everything that is wrong with a flow and the files it names; no JVM."""
     from pipelines import console
 
-    check_choice("--format", output, ("text", "json", "github"))
+    check_choice("--format", output, ("text", "json", "sarif", "github"))
     pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
     try:
         findings = pipeline.findings()

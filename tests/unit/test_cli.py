@@ -212,7 +212,7 @@ def test_config_that_is_not_there(call: Call, project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("validate --format xml", "--format is one of text, json, github, found 'xml'"),
+        ("validate --format xml", "--format is one of text, json, sarif, github, found 'xml'"),
         ("plan --format github", "--format is one of text, json, found 'github'"),
         ("history --format yaml", "--format is one of text, json, found 'yaml'"),
         ("show --format yaml", "--format is one of text, json, found 'yaml'"),

@@ -1,0 +1,108 @@
+"""Findings as SARIF 2.1.0, which code scanning takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pipelines import __version__
+from pipelines.console.finding_rules import RULES
+from pipelines.console.words import clean
+
+if TYPE_CHECKING:
+    from pipelines.errors import Finding
+
+SARIF_VERSION = "2.1.0"
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+FINGERPRINT = "findingIdentity/v1"
+_ROOT = "%SRCROOT%"
+_PLACE = re.compile(r"\[\d+\]|\b(?:on )?line \d+\b")
+
+
+def sarif_text(findings: Sequence[Finding]) -> str:
+    """``findings`` as one run of a SARIF log, every rule with it, in the order given.
+
+    Paths are relative to the project; a line that is not known is told as the first. The
+    fingerprint of a finding stays the same when lines or steps are put in above it.
+    """
+    unknown = sorted({finding.code for finding in findings} - RULES.keys())
+    codes = [*RULES, *unknown]
+    numbers = {code: number for number, code in enumerate(codes)}
+    fingerprints = _fingerprints(findings)
+    run = {
+        "tool": {
+            "driver": {
+                "name": "pipeline",
+                "version": __version__,
+                "semanticVersion": __version__,
+                "rules": [_rule(code) for code in codes],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The project's folder."}}},
+        "results": [
+            _result(finding, numbers[finding.code], fingerprint)
+            for finding, fingerprint in zip(findings, fingerprints, strict=True)
+        ],
+    }
+    log = {"$schema": SARIF_SCHEMA, "version": SARIF_VERSION, "runs": [run]}
+    return json.dumps(log, indent=2, ensure_ascii=False)
+
+
+def _rule(code: str) -> dict[str, Any]:
+    rule = RULES.get(code)
+    if rule is None:
+        return {"id": code, "shortDescription": {"text": f"{code}."}}
+    plain = (rule.summary.replace("`", ""), rule.remedy.replace("`", ""))
+    return {
+        "id": code,
+        "shortDescription": {"text": plain[0]},
+        "fullDescription": {"text": plain[0]},
+        "help": {"text": " ".join(plain), "markdown": f"{rule.summary} {rule.remedy}"},
+        "defaultConfiguration": {"level": rule.severity},
+    }
+
+
+def _result(finding: Finding, rule: int, fingerprint: str) -> dict[str, Any]:
+    told = clean(replace(finding, file="", line=0, column=0).text())
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "ruleIndex": rule,
+        "level": finding.severity,
+        "message": {"text": told},
+        "partialFingerprints": {FINGERPRINT: fingerprint},
+    }
+    if finding.file:
+        region = {"startLine": finding.line or 1}
+        if finding.line and finding.column:
+            region["startColumn"] = finding.column
+        place = {"artifactLocation": _artifact(finding.file), "region": region}
+        result["locations"] = [{"physicalLocation": place}]
+    return result
+
+
+def _artifact(file: str) -> dict[str, str]:
+    path = Path(file)
+    if path.is_absolute():  # outside of the project
+        return {"uri": path.as_uri()}
+    return {"uri": quote(path.as_posix()), "uriBaseId": _ROOT}
+
+
+def _fingerprints(findings: Iterable[Finding]) -> list[str]:
+    """For each finding what it is without its place, and its number among the alike."""
+    made: list[str] = []
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        said = (finding.code, Path(finding.file).as_posix(), finding.path, finding.message)
+        text = "\0".join((*(_PLACE.sub("", part) for part in said), finding.found))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        seen[digest] += 1
+        made.append(f"{digest}:{seen[digest]}")
+    return made

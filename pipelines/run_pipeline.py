@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipelines.command_words import check_choice, one_value_an_option, options_of
+from pipelines.command_words import check_choice, flows_of, one_value_an_option, options_of
 from pipelines.errors import ConfigError, FlowError, PipelineError
 from pipelines.sample_ods.commands import app as sample_ods
 
 if TYPE_CHECKING:
+    from pipelines.errors import Finding
     from pipelines.prepared import PreparedFlow
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
@@ -122,6 +123,7 @@ def validate(
     config: Config = None,
     project_dir: ProjectDir = None,
     var: Var = None,
+    every: Annotated[bool, typer.Option("--all", help="Every flow in pipelines/flows.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
 ) -> None:
@@ -129,11 +131,13 @@ def validate(
     from pipelines import console
 
     check_choice("--format", output, ("text", "json", "sarif", "github"))
-    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
-    try:
-        findings = pipeline.findings()
-    except (FlowError, ConfigError) as error:
-        findings = error.findings
+    findings: dict[Finding, None] = {}  # the config's are found again with each flow
+    for name in flows_of(flow, project_dir, every=every):
+        pipeline = _prepare(name, env=env, config=config, project_dir=project_dir, var=var)
+        try:
+            findings |= dict.fromkeys(pipeline.findings())
+        except (FlowError, ConfigError) as error:
+            findings |= dict.fromkeys(error.findings)
     _print(console.findings_text(findings, output))
     if any(strict or finding.severity == "error" for finding in findings):
         raise typer.Exit(2)

@@ -125,12 +125,14 @@ def validate(
     var: Var = None,
     every: Annotated[bool, typer.Option("--all", help="Every flow in pipelines/flows.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    output: Annotated[
+        str, typer.Option("--format", help="text, json, sarif, github or gitlab.")
+    ] = "text",
 ) -> None:
     """Look for everything that is wrong with a flow and the files it names; no JVM."""
     from pipelines import console
 
-    check_choice("--format", output, ("text", "json", "sarif", "github"))
+    check_choice("--format", output, ("text", "json", "sarif", "github", "gitlab"))
     findings: dict[Finding, None] = {}  # the config's are found again with each flow
     for name in flows_of(flow, project_dir, every=every):
         pipeline = _prepare(name, env=env, config=config, project_dir=project_dir, var=var)

@@ -1,4 +1,4 @@
-"""Findings as text, JSON, SARIF or annotations of GitHub Actions."""
+"""Findings as text, JSON, SARIF, or what GitHub and GitLab show in a change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.console.words import clean, counted
 if TYPE_CHECKING:
     from pipelines.errors import Finding
 
-FINDING_FORMATS = ("text", "json", "sarif", "github")
+FINDING_FORMATS = ("text", "json", "sarif", "github", "gitlab")
 
 
 def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
@@ -29,6 +29,7 @@ def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
             - ``sarif``: SARIF 2.1.0, for code scanning.
             - ``github``: workflow commands, which show up at the line in a pull request;
               the last line counts.
+            - ``gitlab``: a code quality report.
 
     Raises:
         ValueError: a format that is none of these.
@@ -42,6 +43,10 @@ def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
         from pipelines.console.sarif import sarif_text
 
         return sarif_text(ordered)
+    if fmt == "gitlab":
+        from pipelines.console.code_quality import code_quality_text
+
+        return code_quality_text(ordered)
     errors = sum(finding.severity == "error" for finding in ordered)
     total = f"{counted(errors, 'error')}, {counted(len(ordered) - errors, 'warning')}"
     return "\n".join([*map(_LINES[fmt], ordered), total])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +11,7 @@ from urllib.parse import quote
 
 from pipelines import __version__
 from pipelines.console.finding_rules import RULES
+from pipelines.console.fingerprints import fingerprints
 from pipelines.console.words import clean
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ SARIF_VERSION = "2.1.0"
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 FINGERPRINT = "findingIdentity/v1"
 _ROOT = "%SRCROOT%"
-_PLACE = re.compile(r"\[\d+\]|\b(?:on )?line \d+\b")
 
 
 def sarif_text(findings: Sequence[Finding]) -> str:
@@ -35,7 +32,7 @@ def sarif_text(findings: Sequence[Finding]) -> str:
     unknown = sorted({finding.code for finding in findings} - RULES.keys())
     codes = [*RULES, *unknown]
     numbers = {code: number for number, code in enumerate(codes)}
-    fingerprints = _fingerprints(findings)
+    prints = fingerprints(findings)
     run = {
         "tool": {
             "driver": {
@@ -49,7 +46,7 @@ def sarif_text(findings: Sequence[Finding]) -> str:
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The project's folder."}}},
         "results": [
             _result(finding, numbers[finding.code], fingerprint)
-            for finding, fingerprint in zip(findings, fingerprints, strict=True)
+            for finding, fingerprint in zip(findings, prints, strict=True)
         ],
     }
     log = {"$schema": SARIF_SCHEMA, "version": SARIF_VERSION, "runs": [run]}
@@ -93,16 +90,3 @@ def _artifact(file: str) -> dict[str, str]:
     if path.is_absolute():  # outside of the project
         return {"uri": path.as_uri()}
     return {"uri": quote(path.as_posix()), "uriBaseId": _ROOT}
-
-
-def _fingerprints(findings: Iterable[Finding]) -> list[str]:
-    """For each finding what it is without its place, and its number among the alike."""
-    made: list[str] = []
-    seen: Counter[str] = Counter()
-    for finding in findings:
-        said = (finding.code, Path(finding.file).as_posix(), finding.path, finding.message)
-        text = "\0".join((*(_PLACE.sub("", part) for part in said), finding.found))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        seen[digest] += 1
-        made.append(f"{digest}:{seen[digest]}")
-    return made

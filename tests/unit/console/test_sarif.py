@@ -200,6 +200,16 @@ def test_fingerprint_when_two_findings_are_alike_then_each_has_its_own() -> None
     assert fingerprints(KEY) == [first]
 
 
+def test_code_quality_report_tells_what_gitlab_asks_for() -> None:
+    issues = json.loads(console.findings_text([SECRET, KEY], "gitlab"))
+    assert [one["severity"] for one in issues] == ["critical", "minor"]
+    assert [one["check_name"] for one in issues] == ["unknown-key", "missing-secret"]
+    assert issues[0]["location"] == {"path": FLOW, "lines": {"begin": 11}}
+    assert issues[1]["location"]["lines"] == {"begin": 1}
+    assert "did you mean 'tags'?" in issues[0]["description"]
+    assert [one["fingerprint"] for one in issues] == fingerprints(SECRET, KEY)
+
+
 def test_rules_tell_what_to_do_in_sentences() -> None:
     for code, rule in RULES.items():
         assert rule.summary.endswith("."), code

@@ -9,9 +9,11 @@ from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from pipelines.prepared import Options
 
+DEFAULT_FLOW = "main_flow"
 _LISTS = ("--select", "-s", "--exclude", "--var")
 
 
@@ -74,6 +76,21 @@ def _variables(given: list[str]) -> dict[str, Any]:
         value = parse_document(text, f"--var {name}")
         found[name] = text if value.findings else value.tree
     return found
+
+
+def flows_of(flow: str, project_dir: Path | None, *, every: bool) -> list[str]:
+    """The flows that are meant: the one named, or every flow of the project.
+
+    Raises:
+        UsageError: both were asked for, or the project has no flow.
+    """
+    if not every:
+        return [flow]
+    if flow != DEFAULT_FLOW:
+        raise UsageError(f"--all does not go with a flow, found {flow!r}", hint="give one of them")
+    from pipelines.spec.flow_files import flow_files
+
+    return [str(file) for file in flow_files(project_dir)]
 
 
 def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipelines.command_words import check_choice, one_value_an_option, options_of
+from pipelines.command_words import check_choice, flows_of, one_value_an_option, options_of
 from pipelines.errors import ConfigError, FlowError, PipelineError
 from pipelines.sample_ods.commands import app as sample_ods
 
 if TYPE_CHECKING:
+    from pipelines.errors import Finding
     from pipelines.prepared import PreparedFlow
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
@@ -126,28 +127,34 @@ def validate(
     config: Config = None,
     project_dir: ProjectDir = None,
     var: Var = None,
+    every: Annotated[bool, typer.Option("--all", help="Every flow in pipelines/flows.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     analyze: Annotated[
         bool, typer.Option("--analyze", help="Let Spark resolve every statement; no data is read.")
     ] = False,
     sources: Sources = "auto",
-    output: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    output: Annotated[
+        str, typer.Option("--format", help="text, json, sarif, github or gitlab.")
+    ] = "text",
 ) -> None:
     """Look for everything that is wrong with a flow and the files it names; no data is read."""
     from pipelines import console
 
-    check_choice("--format", output, ("text", "json", "github"))
+    check_choice("--format", output, ("text", "json", "sarif", "github", "gitlab"))
     check_choice("--sources", sources, ("auto", "recorded", "database"))
-    pipeline = _prepare(flow, env=env, config=config, project_dir=project_dir, var=var)
-    try:
-        if analyze:
-            from pipelines.analysed import analyse
+    findings: dict[Finding, None] = {}  # the config's are found again with each flow
+    for name in flows_of(flow, project_dir, every=every):
+        pipeline = _prepare(name, env=env, config=config, project_dir=project_dir, var=var)
+        try:
+            if analyze:
+                from pipelines.analysed import analyse
 
-            findings = analyse(pipeline, sources=sources).findings
-        else:
-            findings = pipeline.findings()
-    except (FlowError, ConfigError) as error:
-        findings = error.findings
+                found = analyse(pipeline, sources=sources).findings
+            else:
+                found = pipeline.findings()
+        except (FlowError, ConfigError) as error:
+            found = error.findings
+        findings |= dict.fromkeys(found)
     _print(console.findings_text(findings, output))
     if any(strict or finding.severity == "error" for finding in findings):
         raise typer.Exit(2)

@@ -1,4 +1,4 @@
-"""Findings as text, JSON or annotations of GitHub Actions."""
+"""Findings as text, JSON, SARIF, or what GitHub and GitLab show in a change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.console.words import clean, counted
 if TYPE_CHECKING:
     from pipelines.errors import Finding
 
-FINDING_FORMATS = ("text", "json", "github")
+FINDING_FORMATS = ("text", "json", "sarif", "github", "gitlab")
 
 
 def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
@@ -26,8 +26,10 @@ def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
             - ``json``: a list of objects with the keys ``code``, ``message``, ``severity``
               (``error`` or ``warning``), ``file``, ``line``, ``column`` (from 1, 0 if not known),
               ``path``, ``found``, ``hint`` (empty if there is none) and ``near`` (a list).
+            - ``sarif``: SARIF 2.1.0, for code scanning.
             - ``github``: workflow commands, which show up at the line in a pull request;
               the last line counts.
+            - ``gitlab``: a code quality report.
 
     Raises:
         ValueError: a format that is none of these.
@@ -37,6 +39,14 @@ def findings_text(findings: Iterable[Finding], fmt: str = "text") -> str:
     ordered = sorted(findings, key=lambda finding: finding.severity != "error")
     if fmt == "json":
         return json.dumps([finding.as_dict() for finding in ordered], indent=2, ensure_ascii=False)
+    if fmt == "sarif":
+        from pipelines.console.sarif import sarif_text
+
+        return sarif_text(ordered)
+    if fmt == "gitlab":
+        from pipelines.console.code_quality import code_quality_text
+
+        return code_quality_text(ordered)
     errors = sum(finding.severity == "error" for finding in ordered)
     total = f"{counted(errors, 'error')}, {counted(len(ordered) - errors, 'warning')}"
     return "\n".join([*map(_LINES[fmt], ordered), total])

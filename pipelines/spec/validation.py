@@ -40,6 +40,7 @@ _CODES: dict[str, tuple[str, str, bool]] = {
         ("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
         ("bad-value", "", True),
     ),
+    "string_too_long": ("bad-name", "", True),
     "string_pattern_mismatch": (
         "bad-name",
         "letters, digits and underscores only, not starting with a digit",

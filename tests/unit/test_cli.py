@@ -212,7 +212,10 @@ def test_config_that_is_not_there(call: Call, project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("validate --format xml", "--format is one of text, json, github, found 'xml'"),
+        (
+            "validate --format xml",
+            "--format is one of text, json, sarif, github, gitlab, found 'xml'",
+        ),
         ("plan --format github", "--format is one of text, json, found 'github'"),
         ("history --format yaml", "--format is one of text, json, found 'yaml'"),
         ("show --format yaml", "--format is one of text, json, found 'yaml'"),
@@ -296,6 +299,29 @@ def test_findings_as_annotations(call: Call, project: Path) -> None:
     start = f"::error file={FLOW_FILE},line=11,col=15,title=unknown-key::"
     (line,) = [line for line in said.out.splitlines() if line.startswith(start)]
     assert "unknown key 'tag'%0A" in line
+
+
+def test_every_flow_is_looked_at_and_the_config_told_once(call: Call, project: Path) -> None:
+    second = project / "pipelines/flows/nightly/second.yml"
+    second.parent.mkdir()
+    second.write_text(FLOW.replace("tags: [pii]", "tag: [pii]"), encoding="utf-8")
+    assert call("validate").code == 0
+    said = call("validate --all --format json")
+    assert said.code == 2
+    (found,) = json.loads(said.out)
+    assert (found["code"], found["file"]) == ("unknown-key", "pipelines/flows/nightly/second.yml")
+    second.write_text(FLOW, encoding="utf-8")
+    assert call("validate --all").out == "0 errors, 0 warnings\n"
+    change(project, "base_path: lake", "base: lake", "pipelines/pipelines_config.yaml")
+    said = call("validate --all --format json")
+    codes = sorted(one["code"] for one in json.loads(said.out))
+    assert (said.code, codes) == (2, ["missing-key", "unknown-key"])
+
+
+def test_every_flow_of_a_project_without_one(call: Call, project: Path) -> None:
+    wrong(call("validate other --all"), "--all does not go with a flow, found 'other'")
+    (project / FLOW_FILE).unlink()
+    wrong(call("validate --all"), "the project has no flow")
 
 
 def test_broken_config_is_a_finding_too(call: Call, project: Path) -> None:

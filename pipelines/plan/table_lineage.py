@@ -26,14 +26,25 @@ def table_graph(compiled: CompiledPlan, tables: Tables) -> LineageGraph:
     for step_id, node in compiled.plan.graph.steps.items():
         for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
             givers[name].append(step_id)
+    writers = {
+        step.settings.destination.path: step.id
+        for step in compiled.steps.values()
+        if step.settings.destination.path is not None
+    }
     edges = [
-        edge for step in compiled.steps.values() for edge in _edges(step, compiled, givers, tables)
+        edge
+        for step in compiled.steps.values()
+        for edge in _edges(step, compiled, givers, writers, tables)
     ]
     return LineageGraph(edges, (LineageNode(step_id) for step_id in compiled.steps))
 
 
 def _edges(
-    step: CompiledStep, compiled: CompiledPlan, givers: dict[str, list[str]], tables: Tables
+    step: CompiledStep,
+    compiled: CompiledPlan,
+    givers: dict[str, list[str]],
+    writers: dict[str, str],
+    tables: Tables,
 ) -> Iterator[Edge]:
     own = LineageNode(step.id)
     settings, graph = step.settings, compiled.plan.graph
@@ -41,7 +52,7 @@ def _edges(
         if part is not None and part.datasource is not None:
             yield LineageNode(f"{part.datasource}: {part.table or 'a query'}"), own
         elif part is not None and part.path is not None:
-            yield LineageNode(part.path), own
+            yield LineageNode(writers.get(part.path, part.path)), own
     statements = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
     found = [tables(sql.text) for sql in statements]
     if settings.script is not None or any(one.problem for one in found):

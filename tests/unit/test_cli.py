@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -558,3 +559,45 @@ def test_show_when_given_a_log_then_shows_that_run(call: Call, project: Path) ->
     shown = call(f"show {file}")
     assert shown.code == 0
     assert "small run (empty): its tables are in /s/lakehouse" in shown.out
+
+
+# --- lineage, and what a change touches --------------------------------------------------------
+
+
+def test_lineage_when_a_table_is_asked_for_then_needs_no_spark(call: Call, project: Path) -> None:
+    said = call("lineage hub_student")
+    assert said.out.splitlines() == [
+        "silver.hubs.hub_student",
+        "└─ bronze.load.students",
+        f"   └─ {project}/in/students",
+    ]
+    down = json.loads(call("lineage main_flow students --downstream --format json").out)
+    assert [edge["to"]["table"] for edge in down["edges"]] == ["silver.hubs.hub_student"]
+    wrong(call("lineage hub_studnet"), "no step is called 'hub_studnet'", "'hub_student'")
+    wrong(call("lineage hub_student --format xml"), "--format is one of text, json, mermaid")
+    assert "pyspark" not in call("lineage hub_student").err
+
+
+def test_plan_when_compared_with_a_folder_then_what_changed_is_selected(
+    call: Call, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(project, other, dirs_exist_ok=True)
+    words = f"plan --select state:modified+ --against {other} --no-columns --format json"
+    assert set(actions(call(words)).values()) == {"skip"}
+    (project / "sql/students.sql").write_text("SELECT 1 AS year FROM students\n")
+    assert actions(call(words)) == {"students": "run", "schools": "skip", "hub_student": "run"}
+    (other / FLOW_FILE).unlink()  # the flow is new
+    assert set(actions(call(words)).values()) == {"run"}
+    wrong(
+        call("plan --select state:modified --against nowhere --no-columns"), "nowhere", "--against"
+    )
+
+
+def test_validate_when_strict_then_warnings_end_with_two(call: Call, project: Path) -> None:
+    (project / "sql/students.sql").write_text("SELECT 1 AS year FROM studnets\n")
+    assert call("validate").code == 0
+    said = call("validate --strict")
+    assert said.code == 2
+    assert "warning[unknown-table]: sql/students.sql:1:23" in said.out
+    assert "did you mean 'students'" in said.out

@@ -26,6 +26,7 @@ from pipelines.utils.sql_runner import (
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import DataType
 
     from pipelines.execution.analysis.sources import Columns
     from pipelines.lineage.columns import StatementColumns
@@ -187,23 +188,30 @@ class StepAnalysis:
 
     def _stand_in(self) -> Columns | None:
         """Columns of a step whose statement tells none: as promised, and as last written."""
+        types = self._types() or ()
         promised = [
             Column(one.name, one.type, one.nullable)
-            for one in self._step.settings.columns
-            if one.type is not None
+            for one, known in zip(self._step.settings.columns, types, strict=False)
+            if known is not None and one.type is not None
         ]
-        known = {one.name.lower(): one for one in (*(self._existing() or ()), *promised)}
-        return tuple(known.values()) or None
+        columns = {one.name.lower(): one for one in (*(self._existing() or ()), *promised)}
+        return tuple(columns.values()) or None
+
+    def _types(self) -> list[DataType | None] | None:
+        """The types that the contract names; None where one of them is none of Spark's."""
+        try:
+            return promised_types(self._session, self._step.settings.columns)
+        except PipelineError as error:
+            self._add("bad-type", error.message, "columns", hint=error.hint)
+            return None
 
     def _promised(self, found: Columns) -> Columns:
         """What readers downstream get: what was found, with what the contract promises of it."""
         promised = self._step.settings.columns
         if not promised:
             return found
-        try:
-            types = promised_types(self._session, promised)
-        except PipelineError as error:
-            self._add("bad-type", error.message, "columns", hint=error.hint)
+        types = self._types()
+        if types is None:
             return found
         schema = schema_of(self._session, found)
         for number, message, near in broken_promises(schema, promised, types):

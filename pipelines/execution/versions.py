@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +28,7 @@ def project_at(project_dir: Path, version: str) -> Iterator[Path]:
         yield folder.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="pipeline-version-") as name:
-        packed = Path(name, "project.tar")
+        packed = Path(name, "project.zip")
         # The name could begin with a dash: it is resolved first, and git is told that it is one.
         found = _git(project_dir, "rev-parse", "--verify", "--quiet", "--end-of-options",
                      f"{version}^{{commit}}")  # fmt: skip
@@ -38,10 +38,10 @@ def project_at(project_dir: Path, version: str) -> Iterator[Path]:
                 where="--against",
                 hint="give a branch such as main, a tag, a commit, or a folder",
             )
-        _git(project_dir, "archive", "--format=tar", f"--output={packed}", found, "--", ".")
+        _git(project_dir, "archive", "--format=zip", f"--output={packed}", found, "--", ".")
         unpacked = Path(name, "project")
-        with tarfile.open(packed) as archive:
-            archive.extractall(unpacked, filter="data")
+        with zipfile.ZipFile(packed) as archive:
+            archive.extractall(unpacked)
         yield unpacked
 
 

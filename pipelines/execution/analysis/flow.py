@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import PipelineError
+from pipelines.execution.analysis.checks import CheckAnalysis
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews
 from pipelines.execution.analysis.sources import Columns, Key, SourceColumns, raw_inputs
 from pipelines.execution.analysis.step import StepAnalysis
 from pipelines.execution.reads import outputs_read
+from pipelines.execution.session import clone_session
 from pipelines.lineage.flow_columns import AnalysedStep, Analysis
 
 if TYPE_CHECKING:
@@ -41,7 +44,11 @@ def analyse_flow(
     with ExitStack() as stack:
         tables = EmptyTables(session)
         stack.callback(tables.close)
-        return _FlowAnalysis(compiled, session, sources, tables, with_lineage).result()
+        checks = CheckAnalysis(clone_session(session, {}), compiled.plan.flow.document)
+        beside = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        return _FlowAnalysis(
+            compiled, session, sources, tables, with_lineage, checks, beside
+        ).result()
 
 
 class _FlowAnalysis:
@@ -52,21 +59,33 @@ class _FlowAnalysis:
         sources: SourceColumns,
         tables: EmptyTables,
         with_lineage: bool,
+        checks: CheckAnalysis,
+        beside: ThreadPoolExecutor,
     ) -> None:
         self._compiled, self._session, self._sources = compiled, session, sources
         self._tables, self._with_lineage = tables, with_lineage
+        self._checks, self._beside = checks, beside
+        self._checked: dict[str, Future[list[Finding]]] = {}
         self._views = EmptyViews(session)
         self._done: dict[str, AnalysedStep] = {}
         self._raw: dict[Key, Columns] = {}
-        self._findings: list[Finding] = []
+        self._findings: dict[str, list[Finding]] = {}
 
     def result(self) -> Analysis:
         for step_id in self._compiled.plan.graph.order:
             if step_id in self._compiled.steps:
                 self._done[step_id] = self._step(self._compiled.steps[step_id])
-        return Analysis(self._done, self._raw, tuple(self._findings))
+        for step_id, checked in self._checked.items():
+            self._findings[step_id] += checked.result()
+        findings = (
+            _with_followers(finding, self._followers(step_id))
+            for step_id, found in self._findings.items()
+            for finding in found
+        )
+        return Analysis(self._done, self._raw, tuple(findings))
 
     def _step(self, step: CompiledStep) -> AnalysedStep:
+        found = self._findings[step.id] = []
         inputs, origins, unknown = self._inputs(step)
         analysis = StepAnalysis(
             self._session,
@@ -78,9 +97,11 @@ class _FlowAnalysis:
             self._views,
         )
         done = analysis.result(self._with_lineage)
-        if analysis.findings:
-            followers = self._followers(step.id)
-            self._findings += [_with_followers(finding, followers) for finding in analysis.findings]
+        found += analysis.findings
+        if step.checks and done.columns is not None and not analysis.has_errors:
+            self._checked[step.id] = self._beside.submit(
+                self._checks.findings, step, analysis.seen, analysis.unknown - {step.settings.name}
+            )
         return replace(done, views={name: origins[name] for name in inputs})
 
     def _inputs(
@@ -104,7 +125,7 @@ class _FlowAnalysis:
                 origins[raw.view] = raw.label
             except PipelineError as error:
                 unknown.add(raw.view)
-                self._findings.append(
+                self._findings[step.id].append(
                     document.finding(
                         "unknown-columns",
                         f"the columns of {raw.label} are not known: {error.message}",

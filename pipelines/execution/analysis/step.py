@@ -1,25 +1,21 @@
-"""One step before Spark's analyzer: its views, statement, promises, destination and checks."""
+"""One step before Spark's analyzer: its views, statement, promises and destination."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import Finding, PipelineError, SqlError, near_names
+from pipelines.errors import PipelineError, SqlError, near_names
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews, existing_columns
-from pipelines.execution.analysis.statements import Resolved, problem_of
+from pipelines.execution.analysis.resolver import Resolver
 from pipelines.execution.contracts import broken_promises, promised_types
 from pipelines.lineage.columns import Column
 from pipelines.lineage.flow_columns import AnalysedStep
-from pipelines.utils.dq_checks import gives_a_value
 from pipelines.utils.sql_runner import (
-    StatementKind,
     check_schema,
     columns_of,
     inserted_schema,
     resolve_change,
-    resolve_query,
     schema_of,
     unfit_for_insert,
 )
@@ -30,11 +26,9 @@ if TYPE_CHECKING:
 
     from pipelines.execution.analysis.sources import Columns
     from pipelines.lineage.columns import StatementColumns
-    from pipelines.plan.compile import CompiledCheck, CompiledStep, Sql
+    from pipelines.plan.compile import CompiledStep, Sql
     from pipelines.plan.graph import Place
     from pipelines.spec.yaml_document import Document
-
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "boolean")
 
 
 class StepAnalysis:
@@ -51,6 +45,8 @@ class StepAnalysis:
 
     Attributes:
         findings: what is wrong, once `result` was asked for.
+        seen: columns of the views that its checks see, once `result` was asked for.
+        unknown: names that it sees whose columns nobody knows, its own views among them.
     """
 
     def __init__(
@@ -65,22 +61,24 @@ class StepAnalysis:
     ) -> None:
         self._session, self._document, self._step = session, document, step
         self._views = views
-        self._inputs, self._unknown, self._tables = inputs, unknown, tables
+        self._inputs, self.unknown, self._tables = inputs, unknown, tables
         self._place: Place = step.node.place
         self._lineage: StatementColumns | None = None
-        self.findings: list[Finding] = []
+        self._resolver = Resolver(session, document)
+        self.findings = self._resolver.findings
+        self.seen: dict[str, Columns] = {**inputs}
 
     def result(self, with_lineage: bool) -> AnalysedStep:
         """The step's columns, and where they come from where that is asked for."""
         try:
             found = self._columns(with_lineage)
-            if self._has_errors():  # what it would give, nobody knows: no guesses downstream
+            if self.has_errors:  # what it would give, nobody knows: no guesses downstream
                 return AnalysedStep(self._step.id, None)
             written = self._promised(found) if found is not None else self._stand_in()
             if found is not None and written is not None:
                 self._destination(written)
-            if written is not None and not self._has_errors():
-                self._checks(written)
+            if written is not None:
+                self.seen[self._step.settings.name] = written
         finally:
             self._views.drop_made()
         return AnalysedStep(self._step.id, written, self._lineage)
@@ -95,7 +93,7 @@ class StepAnalysis:
         if step.sql is None:
             return self._inputs.get(step.settings.name)
         place = (*self._place, "source", "query")
-        kind, resolved = self._resolve(step.sql, place)
+        kind, resolved = self._resolver.resolve(step.sql, place)
         if kind.changes_a_table:
             return self._target_of(step.sql, place)
         if resolved is not None and with_lineage:
@@ -107,58 +105,24 @@ class StepAnalysis:
         step, own = self._step, self._step.settings.name
         self._views.keep({n: columns for n, columns in self._inputs.items() if n != own})
         texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
-        if self._unknown and (not texts or self._names_unknown(texts)):
-            self._unknown |= step.pre_view_sql.keys()
+        if self.unknown and (not texts or self._names_unknown(texts)):
+            self.unknown |= step.pre_view_sql.keys()
             return False
         for number, view in enumerate(step.settings.pre_views):
             if view.name in step.pre_view_sql:
                 at: Place = (*self._place, "pre_views", number, "query")
-                resolved = self._query(step.pre_view_sql[view.name], at)
+                resolved = self._resolver.query(step.pre_view_sql[view.name], at)
                 if resolved is None:
                     return False
                 self._views.make(view.name, resolved.frame)
+                self.seen[view.name] = columns_of(resolved.frame.schema)
         if own in self._inputs:
             self._views.make_empty(own, self._inputs[own])
         return True
 
     def _names_unknown(self, statements: list[Sql]) -> bool:
         text = " ".join(statement.text.lower() for statement in statements)
-        return any(name.lower() in text for name in self._unknown)
-
-    def _query(self, sql: Sql, place: Place) -> Resolved | None:
-        """A statement that has to be a query."""
-        kind, resolved = self._resolve(sql, place)
-        if kind.changes_a_table:
-            self._no_query(sql, place, f"expected a query, found {kind.value.upper()}")
-        return resolved
-
-    def _resolve(self, sql: Sql, place: Place) -> tuple[StatementKind, Resolved | None]:
-        """What kind a statement is, and a query resolved; None where it is none, or is wrong."""
-        try:
-            kind, frame = resolve_query(self._session, sql.text)
-        except SqlError as error:
-            self._refuse(sql, place, error)
-            return StatementKind.QUERY, None
-        if kind is StatementKind.OTHER:
-            allowed = "a query, or one MERGE, INSERT, UPDATE or DELETE"
-            self._no_query(sql, place, f"a step's SQL is {allowed}")
-        return kind, Resolved(frame) if frame is not None else None
-
-    def _no_query(self, sql: Sql, place: Place, message: str) -> None:
-        self.findings.append(sql.finding(self._document, place, "no-query", message))
-
-    def _refuse(
-        self, sql: Sql, place: Place, error: SqlError, told_as: tuple[str, str] = ("", "")
-    ) -> None:
-        """Notes what Spark says, the first name of ``told_as`` told as the second."""
-        problem = problem_of(error)
-        message = problem.message.replace(*told_as) if told_as[0] else problem.message
-        self.findings.append(
-            sql.finding(
-                self._document, place, problem.code, message, problem.line,
-                problem.column, near=problem.near,
-            )
-        )  # fmt: skip
+        return any(name.lower() in text for name in self.unknown)
 
     def _target_of(self, sql: Sql, place: Place) -> Columns | None:
         """The columns of the table that a statement of the step changes, once it fits them."""
@@ -180,7 +144,7 @@ class StepAnalysis:
             for message in unfit_for_insert(self._session, text, table):
                 self.findings.append(sql.finding(self._document, place, "type-clash", message))
         except SqlError as error:
-            self._refuse(sql, place, error, (f"file:{path}" if path else "", path_now))
+            self._resolver.refuse(sql, place, error, (f"file:{path}" if path else "", path_now))
             return None
         return columns
 
@@ -264,37 +228,9 @@ class StepAnalysis:
         except PipelineError as error:
             self._add("schema-change", error.message, "destination", hint=error.hint)
 
-    # --- its checks ----------------------------------------------------------------------------
-
-    def _checks(self, written: Columns) -> None:
-        if not self._step.checks:
-            return
-        unknown = self._unknown - {self._step.settings.name}
-        self._views.make_empty(self._step.settings.name, written)
-        for number, check in enumerate(self._step.checks):
-            at: Place = (*self._place, "dq_checks", number)
-            if any(name.lower() in check.sql.text.lower() for name in unknown):
-                continue
-            resolved = self._query(check.sql, at)
-            if resolved is not None:
-                self.findings += self._form(check, resolved, at)
-
-    def _form(self, check: CompiledCheck, resolved: Resolved, place: Place) -> Iterator[Finding]:
-        """What keeps a check's answer from being judged."""
-        if not gives_a_value(resolved.frame, check.returns):
-            return
-        at = partial(check.sql.finding, self._document, place, "check-form")
-        found = columns_of(resolved.frame.schema)
-        if len(found) != 1:
-            yield at(f"the check gives {len(found)} columns where one number is expected",
-                     hint="head it '-- returns: rows' if it lists offending rows")  # fmt: skip
-        elif not found[0].type.startswith(_NUMBERS):
-            yield at(f"the check gives a {found[0].type} where a number is expected",
-                     hint="head it '-- returns: rows' if it lists offending rows")  # fmt: skip
-
-    # --- small things --------------------------------------------------------------------------
-
-    def _has_errors(self) -> bool:
+    @property
+    def has_errors(self) -> bool:
+        """Whether something is wrong that stops a run."""
         return any(finding.severity == "error" for finding in self.findings)
 
     def _add(self, code: str, message: str, *place: str | int, **more: Any) -> None:

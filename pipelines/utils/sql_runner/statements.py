@@ -32,6 +32,8 @@ class StatementKind(str, Enum):
         return self not in (StatementKind.QUERY, StatementKind.OTHER)
 
 
+_QUERIES = frozenset({"Project", "Aggregate", "Filter", "Sort", "Distinct", "Union"})
+"""The usual roots of queries, told without asking what else they are."""
 _KINDS = {
     "InsertIntoStatement": StatementKind.INSERT,
     "MergeIntoTable": StatementKind.MERGE,
@@ -51,7 +53,7 @@ def parse(spark: SparkSession, sql: str, *, file: str = "") -> StatementKind:
         plan = _parser(spark).parsePlan(sql)
     except Exception as error:
         raise _with_position(as_sql_error(error), str(error), file) from None
-    return _kind(plan, _command_class(spark))
+    return _kind(spark, plan)
 
 
 def run_query(spark: SparkSession, sql: str, *, file: str = "") -> DataFrame:
@@ -77,7 +79,7 @@ def resolve_query(spark: SparkSession, sql: str) -> tuple[StatementKind, DataFra
     """
     try:
         plan = _parser(spark).parsePlan(sql)
-        kind = _kind(plan, _command_class(spark))
+        kind = _kind(spark, plan)
         return kind, _rows(spark, plan) if kind is StatementKind.QUERY else None
     except Exception as error:
         raise _with_position(as_sql_error(error), str(error), "") from error
@@ -171,18 +173,17 @@ def _parser(spark: SparkSession) -> Any:
     return spark._jsparkSession.sessionState().sqlParser()
 
 
-def _command_class(spark: SparkSession) -> Any:
-    """Java's class of the plans that are commands, `alter`, `use` and `show` among them."""
-    jvm: Any = spark._jvm
-    return jvm.java.lang.Class.forName("org.apache.spark.sql.catalyst.plans.logical.Command")
-
-
-def _kind(plan: Any, command: Any) -> StatementKind:
+def _kind(spark: SparkSession, plan: Any) -> StatementKind:
     name = str(plan.nodeName())
     if name == "UnresolvedWith":
-        return _kind(plan.child(), command)
+        return _kind(spark, plan.child())
+    if name in _QUERIES:
+        return StatementKind.QUERY
     if name in _KINDS:
         return _KINDS[name]
+    # Commands have a class above them, `alter`, `use` and `show` among them.
+    jvm: Any = spark._jvm
+    command = jvm.java.lang.Class.forName("org.apache.spark.sql.catalyst.plans.logical.Command")
     is_command = command.isInstance(plan) or any(
         part in str(plan.getClass().getName())
         for part in ("Command", "Create", "Drop", "Alter", "Statement", "Truncate", "Replace")

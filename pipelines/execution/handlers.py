@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Product:
-    """What a step made: rows still to be written, or a statement that writes by itself."""
+    """What a step made: rows still to be written, or a statement that writes by itself.
+
+    Attributes:
+        is_whole: whether the rows are made of all that the sources have, not of a part.
+    """
 
     frame: DataFrame | None = None
     statement: Sql | None = None
     kind: StatementKind = StatementKind.QUERY
+    is_whole: bool = True
 
 
 Handler = Callable[["SparkSession", CompiledStep, RunContext], Product]

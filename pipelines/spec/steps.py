@@ -15,10 +15,24 @@ FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
 FileFormat = Literal["delta", "parquet", "csv", "json", "orc", "avro", "text"]
 WriteFormat = Literal["delta", "parquet", "csv", "json", "orc"]
 WriteMode = Literal[
-    "overwrite", "append", "ignore", "error", "replace_partitions", "merge", "scd1", "insert_new"
-]
-KEYED_MODES = frozenset({"merge", "scd1", "insert_new"})
-DELTA_MODES = frozenset({"merge", "scd1", "insert_new", "replace_partitions"})
+    "overwrite", "append", "ignore", "error", "replace_partitions",
+    "merge", "scd1", "scd2", "insert_new", "satellite",
+]  # fmt: skip
+KEYED_MODES = frozenset({"merge", "scd1", "scd2", "insert_new", "satellite"})
+DELTA_MODES = KEYED_MODES | {"replace_partitions"}
+HISTORY_COLUMNS = ("valid_from", "valid_to", "is_current")
+"""What mode `scd2` adds to a result."""
+_MERGES = ("merge", "scd1")
+# Modes that each of these means something to.
+_MEANING = {
+    "keys": KEYED_MODES,
+    "sequence_by": frozenset({*_MERGES, "scd2", "satellite"}),
+    "track_history_on": frozenset({"scd2", "satellite"}),
+    "ignore_null_updates": frozenset({*_MERGES, "scd2"}),
+    "apply_as_delete_when": frozenset({*_MERGES, "scd2"}),
+    "except_columns": frozenset({*_MERGES, "scd2", "satellite"}),
+    "deletes": frozenset({*_MERGES, "scd2"}),
+}
 
 Name = Annotated[
     str,
@@ -147,9 +161,19 @@ class Destination(Spec):
     mode: WriteMode = "overwrite"
     """How the rows meet those that are there."""
     keys: tuple[str, ...] = ()
-    """Columns that tell rows apart, for merge, scd1 and insert_new."""
+    """Columns that tell rows apart, for the modes that go by keys."""
     sequence_by: str | None = None
-    """Column by which the newest of several rows of a key is told, for merge and scd1."""
+    """Column that says when a row came to be as it is: a date, a time or a number that grows."""
+    track_history_on: tuple[str, ...] = ()
+    """Columns whose change makes a version; without it all but `keys` and `sequence_by`."""
+    ignore_null_updates: TemplatedBool = False
+    """A null keeps the value before it."""
+    apply_as_delete_when: str | None = None
+    """SQL condition on the result: rows that fit it are deletes."""
+    except_columns: tuple[str, ...] = ()
+    """Columns of the result that are not stored, such as the one that marks deletes."""
+    deletes: Literal["ignore", "close", "delete"] = "ignore"
+    """Keys that a whole snapshot lacks: left alone, ended (scd2), or removed."""
     partition_by: tuple[str, ...] = ()
     """Columns by which the files are laid in folders."""
     cluster_by: tuple[str, ...] = ()
@@ -171,12 +195,6 @@ class Destination(Spec):
             if extra:
                 names = ", ".join("schema" if n == "schema_policy" else n for n in sorted(extra))
                 raise _wrong("destination", f"a view takes no {names}")
-        if self.mode in KEYED_MODES and not self.keys:
-            raise _wrong("destination", f"mode '{self.mode}' needs 'keys'")
-        if self.keys and self.mode not in KEYED_MODES:
-            raise _wrong("destination", f"'keys' means nothing to mode '{self.mode}'")
-        if self.sequence_by and self.mode not in ("merge", "scd1"):
-            raise _wrong("destination", f"'sequence_by' means nothing to mode '{self.mode}'")
         if self.mode in DELTA_MODES and self.format != "delta":
             raise _wrong("destination", f"mode '{self.mode}' needs format 'delta'")
         if self.mode == "replace_partitions" and not self.partition_by:
@@ -187,6 +205,22 @@ class Destination(Spec):
             raise _wrong("destination", "schema 'overwrite' needs mode 'overwrite'")
         if self.schema_policy != "strict" and self.format != "delta":
             raise _wrong("destination", f"schema '{self.schema_policy}' needs format 'delta'")
+        return self
+
+    @model_validator(mode="after")
+    def _suits_its_mode(self) -> Destination:
+        if self.mode in KEYED_MODES and not self.keys:
+            raise _wrong("destination", f"mode '{self.mode}' needs 'keys'")
+        for field, modes in _MEANING.items():
+            said = getattr(self, field)
+            if said and said != "ignore" and self.mode not in modes:
+                raise _wrong("destination", f"'{field}' means nothing to mode '{self.mode}'")
+        if self.mode == "satellite" and not self.sequence_by:
+            raise _wrong("destination", "mode 'satellite' needs 'sequence_by'")
+        if self.deletes == "close" and self.mode in _MERGES:
+            raise _wrong("destination", "'deletes: close' needs mode 'scd2'")
+        if self.apply_as_delete_when and self.mode == "scd2" and not self.sequence_by:
+            raise _wrong("destination", "'apply_as_delete_when' in mode 'scd2' needs 'sequence_by'")
         return self
 
 

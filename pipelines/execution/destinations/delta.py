@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import DestinationError
 from pipelines.execution.context import Output, RunContext
-from pipelines.execution.destinations.keyed import keyed_sql
+from pipelines.execution.destinations.keyed import KeyedWrite
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
 from pipelines.utils.sql_runner import (
@@ -23,6 +23,7 @@ from pipelines.utils.sql_runner import (
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from pipelines.execution.handlers import Product
     from pipelines.plan.compile import CompiledStep
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _TXN_APP = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
-_WRITE_MODES = {
-    "append": "append",
-    "insert_new": "append",
-    "replace_partitions": "replace_partitions",
-}
+_WRITE_MODES = {"append": "append", "replace_partitions": "replace_partitions"}
 
 
 class DeltaTarget:
@@ -100,7 +97,7 @@ class DeltaTarget:
             if product.statement is not None:
                 self._run_statement(product)
             elif product.frame is not None:
-                self._write_frame(product.frame)
+                self._write_frame(product.frame, product.is_whole)
         finally:
             # Left set, they would make later writes of the session vanish without a word.
             for name in (_TXN_APP, _TXN_VERSION):
@@ -152,29 +149,50 @@ class DeltaTarget:
                 return
         self.after = newest
 
-    def _write_frame(self, frame: DataFrame) -> None:
-        destination, mode = self._destination, self._destination.mode
-        is_new = self.before is None
-        goes_on = not is_new and not self._context.request_is_full_refresh
+    def _write_frame(self, frame: DataFrame, is_whole: bool) -> None:
+        mode = self._destination.mode
+        goes_on = self.before is not None and not self._context.request_is_full_refresh
         if goes_on and mode == "ignore":
             return
         if goes_on and mode == "error":
             raise DestinationError(
                 "the table exists already", where=self._path, hint="mode 'error' writes once only"
             )
-        policy = destination.schema_policy if goes_on else "overwrite"
-        existing = self._log.schema() if goes_on else None
-        check_schema(frame.schema, existing, policy, where=self._step.id)
         if mode in KEYED_MODES:
-            name = self._name() if goes_on else None
-            sql = keyed_sql(self._context.loader, self._step, frame, name, existing)
-            if goes_on and mode != "insert_new":
-                if policy == "evolve":
-                    self._conf("spark.databricks.delta.schema.autoMerge.enabled", "true")
-                run_query(self._session, sql, file=f"sql_templates/{mode}")
-                return
-            frame = run_query(self._session, sql, file=f"sql_templates/{mode}")
+            keyed = KeyedWrite(self._context, self._step, frame, is_whole=is_whole)
+            self._check_schema(keyed.schema, goes_on)
+            if goes_on:
+                self._write_change(keyed, self._log.schema())
+            else:
+                self._write_rows(keyed.first_rows(), "overwrite", goes_on)
+            return
+        self._check_schema(frame.schema, goes_on)
         write_mode = _WRITE_MODES.get(mode, "overwrite") if goes_on else "overwrite"
+        self._write_rows(frame, write_mode, goes_on)
+
+    def _write_change(self, keyed: KeyedWrite, existing: StructType) -> None:
+        """What of a result is new to the table, by keys; nothing where nothing is."""
+        if self._destination.mode == "insert_new":
+            self._write_rows(keyed.new_rows(self._name()), "append", True)
+            return
+        with keyed.change(self._name(), existing) as change:
+            if not change.rows:
+                return
+            if change.added is not None:
+                self._write_rows(change.added, "append", True)
+                return
+            if self._destination.schema_policy == "evolve":
+                self._conf("spark.databricks.delta.schema.autoMerge.enabled", "true")
+            run_query(self._session, change.merge, file=f"sql_templates/{self._destination.mode}")
+
+    def _check_schema(self, found: StructType, goes_on: bool) -> None:
+        policy = self._destination.schema_policy if goes_on else "overwrite"
+        existing = self._log.schema() if goes_on else None
+        check_schema(found, existing, policy, where=self._step.id)
+
+    def _write_rows(self, frame: DataFrame, write_mode: str, goes_on: bool) -> None:
+        destination, is_new = self._destination, self.before is None
+        policy = destination.schema_policy if goes_on else "overwrite"
         how = WriteOptions(
             mode=write_mode,
             schema_policy="strict" if is_new else policy,

@@ -1,74 +1,252 @@
-"""SQL of the modes that go by keys: the engine's templates, or the project's of the same name."""
+"""Modes that go by keys: what of a result would change the table, and how it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import DestinationError
+from pipelines.errors import DestinationError, near_names
+from pipelines.spec.steps import HISTORY_COLUMNS
+from pipelines.utils.sql_runner import columns_of, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
+    from pipelines.execution.context import RunContext
     from pipelines.plan.compile import CompiledStep
-    from pipelines.utils.sql_loader import SqlLoader
 
 _SOURCE_VIEW = "__step_result"
-_TEMPLATES = {"merge": "scd1"}
+_CANDIDATES_VIEW = "__candidates"
+_CHANGES_VIEW = "__changes"
 _NOT_COMPARABLE = ("map", "variant", "geometry", "geography")
+_DAY_TYPES = ("date", "timestamp", "timestamp_ntz")
+# Modes whose comparison with the table goes in two steps.
+_WITH_CANDIDATES = frozenset({"scd2", "satellite"})
 
 
-def keyed_sql(
-    loader: SqlLoader,
-    step: CompiledStep,
-    frame: DataFrame,
-    target: str | None,
-    existing: StructType | None,
-) -> str:
-    """The statement of ``step``'s mode.
+@dataclass(frozen=True)
+class Change:
+    """What a result changes in its table, nothing left to find out.
+
+    Attributes:
+        rows: how many rows of the table come, go or change.
+        added: the rows, where they are all new and have only to be appended.
+        merge: the statement that writes them, where they are not.
+    """
+
+    rows: int
+    added: DataFrame | None = None
+    merge: str = ""
+
+
+class KeyedWrite:
+    """How the rows of one step meet those of its table, by keys.
+
+    Templates do the work, the project's before the engine's. `MODE.sql.j2` gives the rows that
+    change; where it takes more than one look at the table, `MODE_candidates.sql.j2` gives those of
+    the result that may change something. `merge.sql.j2` writes. What they give is kept for the
+    next, so the step's own SQL runs once, and where nothing changes nothing is committed.
 
     Args:
-        loader: renders the template.
+        context: of the run.
         step: gives mode and keys.
-        frame: the step's rows; gets a view of its session.
-        target: SQL name of the table; None where it is made anew.
-        existing: the table's columns; None where it is made anew.
+        frame: the step's rows.
+        is_whole: whether they are all rows of the source, not a part.
 
     Raises:
-        DestinationError: a key is not a column of ``frame``.
+        DestinationError: a column that the destination names is not in the result, or the result
+            has one that the mode makes itself.
     """
-    destination, columns = step.settings.destination, frame.columns
-    keys = [_same_name(key, columns, step.id) for key in destination.keys]
-    others = [column for column in frame.schema if column.name not in keys]
-    comparable = [column.name for column in others if _is_comparable(column.dataType)]
-    there = {name.lower() for name in existing.names} if existing is not None else set()
-    frame.createOrReplaceTempView(_SOURCE_VIEW)
-    template = f"{_TEMPLATES.get(destination.mode, destination.mode)}.sql.j2"
-    names = {
-        "source": _SOURCE_VIEW,
-        "target": target,
-        "columns": columns,
-        "keys": keys,
-        "compared": [name for name in comparable if name.lower() in there],
-        "added": [column.name for column in others if column.name.lower() not in there],
-        "always_differ": len(comparable) < len(others),
-        "order_by": comparable,
-        "sequence_by": destination.sequence_by,
-        "duplicate_message": f"{step.id}: a key stands twice at the same instant",
-    }
-    return loader.render_text(f"{{% include '{template}' %}}", names, file=template)
+
+    def __init__(
+        self, context: RunContext, step: CompiledStep, frame: DataFrame, *, is_whole: bool
+    ) -> None:
+        self._context, self._step, self._frame = context, step, frame
+        self._destination = step.settings.destination
+        self._mode = "scd1" if self._destination.mode == "merge" else self._destination.mode
+        self._is_whole = is_whole
+        self._keys = [self._own(key, "keys") for key in self._destination.keys]
+        self._sequence = self._own_or_none(self._destination.sequence_by, "sequence_by")
+        if self._mode == "scd2":
+            self._refuse_history_columns()
+
+    @cached_property
+    def schema(self) -> StructType:
+        """The columns of the table, as this result makes them."""
+        from pyspark.sql.types import BooleanType, StructField, StructType
+
+        fields = [field for field in self._frame.schema if field.name in self._columns]
+        if self._mode == "scd2":
+            instant = self._instant_type
+            types: tuple[DataType, ...] = (instant, instant, BooleanType())
+            fields += [
+                StructField(name, kind) for name, kind in zip(HISTORY_COLUMNS, types, strict=True)
+            ]
+        return StructType(fields)
+
+    def first_rows(self) -> DataFrame:
+        """The rows of the table's first commit."""
+        self._frame.createOrReplaceTempView(_SOURCE_VIEW)
+        return self._run(self._rendered(self._mode))
+
+    def new_rows(self, target: str) -> DataFrame:
+        """For `insert_new`: the rows whose keys ``target`` has not."""
+        self._frame.createOrReplaceTempView(_SOURCE_VIEW)
+        return self._run(self._rendered(self._mode, target=target))
+
+    @contextmanager
+    def change(self, target: str, existing: StructType) -> Iterator[Change]:
+        """What changes in ``target``, which has the columns ``existing``."""
+        self._frame.createOrReplaceTempView(_SOURCE_VIEW)
+        names: dict[str, Any] = {"target": target, "stored": self._stored(target, existing)}
+        with ExitStack() as stack:
+            late = False
+            if self._mode in _WITH_CANDIDATES:
+                found = self._kept(stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names)
+                count, late = found.selectExpr("count(*)", "max(__late)").collect()[0]
+                if not count:
+                    yield Change(0)
+                    return
+                names |= {"candidates": _CANDIDATES_VIEW, "late": late}
+            changes = self._kept(stack, self._mode, _CHANGES_VIEW, names)
+            rows = changes.count()
+            if self._mode == "satellite" and not late:
+                yield Change(rows, added=changes)
+            else:
+                match = [*self._keys, *self._instant]
+                merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
+                yield Change(rows, merge=merge)
+
+    def _kept(
+        self, stack: ExitStack, template: str, view: str, names: Mapping[str, Any]
+    ) -> DataFrame:
+        """The rows that ``template`` gives, computed at most once while ``stack`` is open."""
+        rows = self._run(self._rendered(template, **names)).persist()
+        stack.callback(rows.unpersist)
+        rows.createOrReplaceTempView(view)
+        return rows
+
+    def _stored(self, target: str, existing: StructType) -> str:
+        """The table's rows to select from, with nulls for columns that it is about to get."""
+        there = {name.lower() for name in existing.names}
+        added = [one for one in columns_of(self.schema) if one.name.lower() not in there]
+        nulls = "".join(f", cast(null as {one.type}) as {_quoted(one.name)}" for one in added)
+        return f"(select *{nulls} from {target})" if added else target
+
+    @property
+    def _instant(self) -> tuple[str, ...]:
+        """The column that tells the rows of one key apart, in tables that keep history."""
+        if self._mode == "scd2":
+            return (HISTORY_COLUMNS[0],)
+        return (self._sequence,) if self._mode == "satellite" and self._sequence else ()
+
+    def _run(self, sql: str) -> DataFrame:
+        return run_query(self._frame.sparkSession, sql, file=f"sql_templates/{self._mode}")
+
+    def _rendered(self, template: str, **more: Any) -> str:
+        destination = self._destination
+        payload = [name for name in self._columns if name not in self._keys]
+        compared = [name for name in payload if name != self._sequence]
+        comparable = {one.name for one in self._frame.schema if _is_comparable(one.dataType)}
+        names = {
+            "source": _SOURCE_VIEW,
+            "target": None,
+            "stored": None,
+            "label": self._step.id,
+            "columns": self._columns,
+            "keys": self._keys,
+            "keys_may_be_null": self._mode in ("scd1", "insert_new"),
+            "payload": payload,
+            "tracked": self._tracked(compared),
+            "compared": compared,
+            "opaque": [name for name in self._columns if name not in comparable],
+            "order_by": [name for name in payload if name in comparable],
+            "sequence_by": self._sequence,
+            "as_of": self._as_of,
+            "delete_when": destination.apply_as_delete_when,
+            "ignore_null_updates": destination.ignore_null_updates,
+            "absent": destination.deletes
+            if self._is_whole and destination.deletes != "ignore"
+            else None,
+            "table_columns": self.schema.names,
+            "removes": self._mode == "scd2"
+            or destination.apply_as_delete_when
+            or destination.deletes == "delete",
+            **more,
+        }
+        file = f"{template}.sql.j2"
+        return self._context.loader.render_text(f"{{% include '{file}' %}}", names, file=file)
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        left_out = {self._own(name, "except_columns") for name in self._destination.except_columns}
+        return [name for name in self._frame.columns if name not in left_out]
+
+    def _tracked(self, compared: Sequence[str]) -> list[str]:
+        """Columns whose change makes a version."""
+        named = self._destination.track_history_on
+        if named:
+            return [self._own(name, "track_history_on") for name in named]
+        hashes = [name for name in compared if name.lower() == "hashdiff"]
+        return hashes if hashes and self._mode == "satellite" else list(compared)
+
+    @property
+    def _instant_type(self) -> DataType:
+        from pyspark.sql.types import DateType
+
+        return self._frame.schema[self._sequence].dataType if self._sequence else DateType()
+
+    @property
+    def _as_of(self) -> str:
+        """The instant of a snapshot: its day; by a time stamp, the end of that day."""
+        day = date.fromisoformat(str(self._context.compiled.names["run_date"]))
+        kind = self._instant_type.typeName()
+        if kind == "date":
+            return f"date '{day}'"
+        if kind in _DAY_TYPES:
+            return f"{kind} '{day + timedelta(days=1)} 00:00:00'"
+        if self._destination.deletes != "ignore" and self._mode == "scd2":
+            raise DestinationError(
+                f"deletes '{self._destination.deletes}' cannot tell when a row ended: "
+                f"{self._sequence!r} is a {self._instant_type.simpleString()}",
+                where=self._step.id,
+                hint="give sequence_by a date or time, or take deletes from apply_as_delete_when",
+            )
+        return "null"
+
+    def _own_or_none(self, name: str | None, field: str) -> str | None:
+        return self._own(name, field) if name is not None else None
+
+    def _own(self, name: str, field: str) -> str:
+        """A column of the result, as it is written there."""
+        columns = self._frame.columns
+        for column in columns:
+            if column.lower() == name.lower():
+                return column
+        near = near_names(name, columns)
+        raise DestinationError(
+            f"{field} names {name!r}, which is not a column of the result",
+            where=self._step.id,
+            hint=f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(columns)}",
+        )
+
+    def _refuse_history_columns(self) -> None:
+        taken = [name for name in self._frame.columns if name.lower() in HISTORY_COLUMNS]
+        if taken:
+            raise DestinationError(
+                f"the result has {', '.join(taken)}, which mode 'scd2' makes itself",
+                where=self._step.id,
+                hint="leave it out, and name the column that says when a row changed: sequence_by",
+            )
 
 
-def _same_name(key: str, columns: Sequence[str], step_id: str) -> str:
-    for column in columns:
-        if column.lower() == key.lower():
-            return column
-    raise DestinationError(
-        f"key {key!r} is not a column of the result",
-        where=step_id,
-        hint=f"columns: {', '.join(columns)}",
-    )
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _is_comparable(data_type: DataType) -> bool:

@@ -1,0 +1,262 @@
+"""Modes that keep history: random histories against a plain model, and what users rely on."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.history_model import Told, Version, replayed, satellite_after, spliced
+
+if TYPE_CHECKING:
+    from tests.conftest import Project
+
+KEYS = range(40)
+"""Histories that one example tries side by side: a MERGE takes as long for one as for many."""
+SHAPE = {"k1": -1, "k2": "", "at": 0, "gone": False, "a": "", "b": ""}
+"""A row that is in every file, for its columns, and in no batch."""
+
+
+def day(number: int) -> date:
+    return date(2026, 1, number)
+
+
+payloads = st.fixed_dictionaries(
+    {"a": st.sampled_from(["x", "y", None]), "b": st.sampled_from(["p", "q", None])}
+)
+
+
+def histories(deletes: bool = True) -> st.SearchStrategy[list[Told]]:
+    """Events of one key, no two at one instant."""
+    ends = st.sampled_from([False, False, False, True]) if deletes else st.just(False)
+    event = st.builds(Told, at=st.integers(1, 12), payload=payloads, ends=ends)
+    return st.lists(event, min_size=1, max_size=6, unique_by=lambda one: one.at)
+
+
+def batches(deletes: bool = True) -> st.SearchStrategy[list[dict[int, list[Told]]]]:
+    """Batches of events by key; what comes late, and what is told again, is among them."""
+    one = st.fixed_dictionaries({key: histories(deletes) for key in KEYS})
+    return st.lists(one, min_size=3, max_size=3)
+
+
+few = settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Table:
+    """A table of one step, loaded batch by batch."""
+
+    def __init__(self, project: Project, name: str, **destination: Any) -> None:
+        self.project, self.name, self.count = project, name, 0
+        settings = {"path": "{{ base_path }}/" + name, "keys": ["k1", "k2"], **destination}
+        project.flow(
+            f"""
+            - name: {name}
+              source:
+                type: json
+                path: "{{{{ project_dir }}}}/in_{name}"
+                query: select * from {name} where k1 >= 0
+              destination: {json.dumps(settings)}
+            """,
+            name=name,
+        )
+
+    def load(self, batch: dict[int, list[Told]], **options: Any) -> Any:
+        """Runs the step on a batch; the events' order in the file is that of the batch."""
+        lines = [
+            json.dumps(
+                {"k1": key, "k2": f"k{key}", "at": told.at, "gone": told.ends, **told.payload}
+            )
+            for key, events in batch.items()
+            for told in events
+        ]
+        self.project.write(f"in_{self.name}/rows.json", "\n".join([json.dumps(SHAPE), *lines]))
+        self.count += 1
+        step = self.project.run(self.name, batch_id=f"b{self.count}", **options)[self.name]
+        assert step.error is None, step.error
+        return step
+
+    def rows(self) -> list[Any]:
+        return self.project.spark.read.format("delta").load(self.project.path(self.name)).collect()
+
+    def version(self) -> int | None:
+        return self.project.log(self.name).version()
+
+    def versions(self) -> dict[int, list[Version]]:
+        """The rows of an SCD 2 table, by key, oldest first."""
+        found: dict[int, list[Version]] = defaultdict(list)
+        for row in sorted(self.rows(), key=lambda one: one.valid_from):
+            assert row.is_current == (row.valid_to is None)
+            payload = {"a": row.a, "b": row.b}
+            found[row.k1].append(Version(row.valid_from, row.valid_to, payload, row.at))
+        return found
+
+
+@pytest.fixture
+def table(project: Any) -> Any:
+    count, made = iter(range(1_000)), project()
+    return lambda **destination: Table(made, f"t{next(count)}", **destination)
+
+
+def scd2(table: Any, **more: Any) -> Table:
+    return table(
+        **{"mode": "scd2", "sequence_by": "at", "apply_as_delete_when": "gone",
+           "except_columns": ["gone"], **more}
+    )  # fmt: skip
+
+
+def between(history: dict[int, list[Told]], low: int, high: int) -> dict[int, list[Told]]:
+    """The events of [low, high)."""
+    return {key: [one for one in told if low <= one.at < high] for key, told in history.items()}
+
+
+def interval(version: Version) -> tuple[Any, ...]:
+    """A version without the instant of its last word, which only counts while it changes."""
+    return version.begins, version.ends, version.payload
+
+
+def assert_sound(versions: Iterable[Version]) -> None:
+    """Half-open intervals that never overlap, and at most one current row."""
+    ordered = list(versions)
+    for version in ordered:
+        assert version.ends is None or version.begins < version.ends
+    for before, after in pairwise(ordered):
+        assert before.ends is not None
+        assert before.ends <= after.begins
+
+
+@pytest.mark.parametrize(
+    ("tracked", "keeps_nulls"), [(("a", "b"), True), (("a",), True), (("a", "b"), False)]
+)
+def test_scd2_when_batches_come_in_any_order_then_as_the_model(
+    table: Any, tracked: Sequence[str], keeps_nulls: bool
+) -> None:
+    more = {} if len(tracked) > 1 else {"track_history_on": list(tracked)}
+
+    @few
+    @given(batches())
+    def holds(loads: list[dict[int, list[Told]]]) -> None:
+        loaded = scd2(table, ignore_null_updates=not keeps_nulls, **more)
+        expected: dict[int, list[Version]] = {}
+        for batch in loads:
+            loaded.load(batch)
+            for key, told in batch.items():
+                expected[key] = spliced(
+                    expected.get(key, []), told, tracked, keeps_nulls=keeps_nulls
+                )
+            found = loaded.versions()
+            for key in KEYS:
+                assert found.get(key, []) == expected[key], (key, batch[key])
+                assert_sound(found.get(key, []))
+        version = loaded.version()
+        step = loaded.load(loads[-1])
+        assert loaded.versions() == found
+        assert loaded.version() == version
+        assert step.status.value == "unchanged"
+
+    holds()
+
+
+def test_scd2_when_events_come_in_order_then_batches_make_what_one_replay_makes(table: Any) -> None:
+    @few
+    @given(st.fixed_dictionaries({key: histories() for key in KEYS}), st.integers(2, 11))
+    def holds(history: dict[int, list[Told]], cut: int) -> None:
+        daily, at_once = scd2(table), scd2(table)
+        for low, high in ((0, cut), (cut, 99)):
+            daily.load(
+                {
+                    key: [one for one in told if low <= one.at < high]
+                    for key, told in history.items()
+                }
+            )
+        at_once.load(history)
+        for found in (daily.versions(), at_once.versions()):
+            for key, told in history.items():
+                expected = replayed(told, ("a", "b"))
+                assert list(map(interval, found.get(key, []))) == list(map(interval, expected))
+
+    holds()
+
+
+def test_satellite_when_batches_come_in_any_order_then_as_the_model(table: Any) -> None:
+    @few
+    @given(batches(deletes=False))
+    def holds(loads: list[dict[int, list[Told]]]) -> None:
+        loaded = table(mode="satellite", sequence_by="at", track_history_on=["a"])
+        expected: dict[int, dict[int, Any]] = defaultdict(dict)
+        for batch in [*loads, loads[-1]]:
+            step = loaded.load(batch)
+            for key, told in batch.items():
+                expected[key] = satellite_after(expected[key], told, ["a"])
+            found: dict[int, dict[int, Any]] = defaultdict(dict)
+            for row in loaded.rows():
+                assert row.at not in found[row.k1]
+                found[row.k1][row.at] = {"a": row.a, "b": row.b}
+            assert {key: found[key] for key in KEYS} == expected
+        assert step.status.value == "unchanged"
+
+    holds()
+
+
+def test_scd1_when_batches_come_in_order_then_the_last_word_of_each_key(table: Any) -> None:
+    @few
+    @given(st.fixed_dictionaries({key: histories() for key in KEYS}), st.integers(2, 11))
+    def holds(history: dict[int, list[Told]], cut: int) -> None:
+        for keeps_nulls in (True, False):
+            loaded = table(
+                mode="scd1", sequence_by="at", apply_as_delete_when="gone",
+                except_columns=["gone"], ignore_null_updates=not keeps_nulls,
+            )  # fmt: skip
+            for low, high in ((0, cut), (cut, 99), (cut, 99)):
+                step = loaded.load(
+                    {
+                        k: [one for one in told if low <= one.at < high]
+                        for k, told in history.items()
+                    }
+                )
+            expected = {}
+            for key, told in history.items():
+                versions = replayed(told, (), keeps_nulls=keeps_nulls)
+                if versions and versions[-1].ends is None:
+                    expected[key] = versions[-1].payload
+            assert {row.k1: {"a": row.a, "b": row.b} for row in loaded.rows()} == expected
+            assert step.status.value == "unchanged"
+
+    holds()
+
+
+def test_scd2_of_snapshots_when_keys_go_and_come_back_then_intervals_by_the_day(table: Any) -> None:
+    loaded = table(mode="scd2", deletes="close", except_columns=["at", "gone"])
+
+    def snapshot(**values: str) -> dict[int, list[Told]]:
+        return {int(k[1:]): [Told(0, {"a": a, "b": None})] for k, a in values.items()}
+
+    def versions() -> list[tuple[Any, ...]]:
+        return sorted(
+            (row.k1, row.a, str(row.valid_from), str(row.valid_to)) for row in loaded.rows()
+        )
+
+    loaded.load(snapshot(k1="x", k2="x"), run_date=day(1))
+    loaded.load(snapshot(k1="y", k3="x"), run_date=day(3))
+    loaded.load(snapshot(k1="y", k2="x", k3="x"), run_date=day(5))
+    assert versions() == [
+        (1, "x", "2026-01-01", "2026-01-03"),
+        (1, "y", "2026-01-03", "None"),
+        (2, "x", "2026-01-01", "2026-01-03"),
+        (2, "x", "2026-01-05", "None"),
+        (3, "x", "2026-01-03", "None"),
+    ]
+    again = loaded.load(snapshot(k1="y", k2="x", k3="x"), run_date=day(6))
+    assert again.status.value == "unchanged"

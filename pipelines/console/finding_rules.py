@@ -233,6 +233,10 @@ _ANALYSED = {
         "A result has not the columns that the step's `columns` promise.",
         "Mend the SQL, or the promise.",
     ),
+    "taken-column": FindingRule(
+        "A result has a column that mode `scd2` makes itself.",
+        "Leave it out, and name the column that says when a row changed: `sequence_by`.",
+    ),
     "nullable-key": FindingRule(
         "A column of `keys` may be null, and a null is equal to nothing.",
         "Filter nulls out, or promise `nullable: false` under `columns`.",

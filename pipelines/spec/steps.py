@@ -28,6 +28,7 @@ _MEANING = {
     "keys": KEYED_MODES,
     "sequence_by": frozenset({*_MERGES, "scd2", "satellite"}),
     "track_history_on": frozenset({"scd2", "satellite"}),
+    "surrogate_key": frozenset({"scd2"}),
     "ignore_null_updates": frozenset({*_MERGES, "scd2"}),
     "apply_as_delete_when": frozenset({*_MERGES, "scd2"}),
     "except_columns": frozenset({*_MERGES, "scd2", "satellite"}),
@@ -166,6 +167,8 @@ class Destination(Spec):
     """Column that says when a row came to be as it is: a date, a time or a number that grows."""
     track_history_on: tuple[str, ...] = ()
     """Columns whose change makes a version; without it all but `keys` and `sequence_by`."""
+    surrogate_key: str | None = None
+    """Column that scd2 adds: a hash of `keys` and `valid_from`, the same after every reload."""
     ignore_null_updates: TemplatedBool = False
     """A null keeps the value before it."""
     apply_as_delete_when: str | None = None
@@ -206,6 +209,11 @@ class Destination(Spec):
         if self.schema_policy != "strict" and self.format != "delta":
             raise _wrong("destination", f"schema '{self.schema_policy}' needs format 'delta'")
         return self
+
+    def makes(self, column: str) -> bool:
+        """Whether the mode adds a column of that name to the result."""
+        made = {*HISTORY_COLUMNS, (self.surrogate_key or "").lower()}
+        return self.mode == "scd2" and column.lower() in made
 
     @model_validator(mode="after")
     def _suits_its_mode(self) -> Destination:

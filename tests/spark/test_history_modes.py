@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pipelines.results import WriteCounts
 from tests.history_model import Told, Version, replayed, satellite_after, spliced
 
 if TYPE_CHECKING:
@@ -260,3 +261,44 @@ def test_scd2_of_snapshots_when_keys_go_and_come_back_then_intervals_by_the_day(
     ]
     again = loaded.load(snapshot(k1="y", k2="x", k3="x"), run_date=day(6))
     assert again.status.value == "unchanged"
+
+
+def test_scd2_when_a_key_stands_twice_or_is_null_then_an_error_shows_it(table: Any) -> None:
+    twice = scd2(table)
+    with pytest.raises(AssertionError, match=r'same instant: \{"k1":7,"k2":"k7","__at":3\}'):
+        twice.load({7: [Told(3, {"a": "x", "b": None}), Told(3, {"a": "y", "b": None})]})
+    null = table(mode="scd2", keys=["a"], sequence_by="at")
+    with pytest.raises(AssertionError, match=r"key or its instant is null: \{\"__at\":3\}"):
+        null.load({7: [Told(3, {"a": None, "b": None})]})
+    assert twice.version() is None
+    assert null.version() is None
+
+
+def test_scd2_when_a_column_is_added_and_another_order_comes_then_versions_stay_whole(
+    table: Any,
+) -> None:
+    loaded = scd2(table, surrogate_key="id", schema="evolve", except_columns=["gone", "b"])
+    loaded.load({1: [Told(2, {"a": "x", "b": "p"}), Told(4, {"a": "y", "b": "p"})]})
+    ids = {row.valid_from: row.id for row in loaded.rows()}
+    assert len(set(ids.values())) == 2
+    text = (loaded.project.root / f"pipelines/flows/{loaded.name}.yaml").read_text()
+    wider = text.replace('"gone", "b"', '"gone"')
+    (loaded.project.root / f"pipelines/flows/{loaded.name}.yaml").write_text(wider)
+    loaded.load({1: [Told(6, {"a": "y", "b": "q"})], 2: [Told(1, {"a": "x", "b": None})]})
+    found = {(row.k1, row.valid_from): (row.a, row.b, row.valid_to) for row in loaded.rows()}
+    assert found == {
+        (1, 2): ("x", None, 4),
+        (1, 4): ("y", None, 6),
+        (1, 6): ("y", "q", None),
+        (2, 1): ("x", None, None),
+    }
+    now = {row.valid_from: row.id for row in loaded.rows() if row.k1 == 1}
+    assert now.items() >= ids.items()
+
+
+def test_scd1_of_a_snapshot_when_keys_are_missing_then_they_go(table: Any) -> None:
+    loaded = table(mode="merge", deletes="delete", except_columns=["at", "gone"])
+    loaded.load({key: [Told(0, {"a": "x", "b": None})] for key in (1, 2)})
+    step = loaded.load({key: [Told(0, {"a": "x", "b": None})] for key in (2, 3)})
+    assert step.counts == WriteCounts(written=1, updated=0, deleted=1)
+    assert sorted(row.k1 for row in loaded.rows()) == [2, 3]

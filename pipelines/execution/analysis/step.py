@@ -1,18 +1,19 @@
-"""One step before Spark's analyzer: its views, statement, promises and destination."""
+"""One step before Spark's analyzer: its views, statement and promises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError, SqlError, near_names
+from pipelines.errors import PipelineError, SqlError
+from pipelines.execution.analysis.destination import DestinationAnalysis
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews, existing_columns
 from pipelines.execution.analysis.resolver import Resolver
 from pipelines.execution.contracts import broken_promises, promised_types
 from pipelines.lineage.columns import Column
 from pipelines.lineage.flow_columns import AnalysedStep
 from pipelines.utils.sql_runner import (
-    check_schema,
     columns_of,
     inserted_schema,
     resolve_change,
@@ -74,9 +75,7 @@ class StepAnalysis:
             found = self._columns(with_lineage)
             if self.has_errors:  # what it would give, nobody knows: no guesses downstream
                 return AnalysedStep(self._step.id, None)
-            written = self._promised(found) if found is not None else self._stand_in()
-            if found is not None and written is not None:
-                self._destination(written)
+            written = self._written(self._promised(found)) if found else self._stand_in()
             if written is not None:
                 self.seen[self._step.settings.name] = written
         finally:
@@ -161,6 +160,18 @@ class StepAnalysis:
         columns = {one.name.lower(): one for one in (*(self._existing() or ()), *promised)}
         return tuple(columns.values()) or None
 
+    def _written(self, result: Columns) -> Columns:
+        """The columns of the table that ``result`` goes into."""
+        goes = DestinationAnalysis(self._session, self._document, self._step)
+        written = goes.written(result)
+        self.findings += goes.findings
+        if self._lineage is not None:  # what a mode makes, it makes of the instant of each row
+            values = dict(self._lineage.values)
+            instant = values.get(self._step.settings.destination.sequence_by or "", frozenset())
+            made = {one.name: instant for one in written if one.name not in values}
+            self._lineage = replace(self._lineage, values={**values, **made})
+        return written
+
     def _types(self) -> list[DataType | None] | None:
         """The types that the contract names; None where one of them is none of Spark's."""
         try:
@@ -189,44 +200,6 @@ class StepAnalysis:
     def _existing(self) -> Columns | None:
         """What the step has written before, which stands in where nothing else is known."""
         return existing_columns(self._session, self._step.settings.destination)
-
-    # --- where it goes -------------------------------------------------------------------------
-
-    def _destination(self, found: Columns) -> None:
-        destination = self._step.settings.destination
-        by_name = {column.name.lower(): column for column in found}
-        named: list[tuple[str, tuple[str, ...]]] = [
-            ("keys", destination.keys),
-            ("partition_by", destination.partition_by),
-            ("cluster_by", destination.cluster_by),
-            ("sequence_by", (destination.sequence_by,) if destination.sequence_by else ()),
-        ]
-        for field, names in named:
-            for name in names:
-                column = by_name.get(name.lower())
-                if column is None:
-                    near = near_names(name, (one.name for one in found))
-                    message = f"{field} names {name!r}, and the result has no such column"
-                    self._add("unknown-column", message, "destination", field, near=near)
-                elif field == "keys" and column.nullable:
-                    self._add(
-                        "nullable-key",
-                        f"key {name!r} may be null, and a null is equal to nothing",
-                        "destination", field, severity="warning",
-                        hint=f"filter nulls out, or promise it: columns: [{{name: {name}, "
-                        "nullable: false}]",
-                    )  # fmt: skip
-        if destination.path is None or destination.mode in ("ignore", "error"):
-            return
-        existing = self._existing()
-        try:
-            check_schema(
-                schema_of(self._session, found),
-                schema_of(self._session, existing) if existing else None,
-                destination.schema_policy,
-            )
-        except PipelineError as error:
-            self._add("schema-change", error.message, "destination", hint=error.hint)
 
     @property
     def has_errors(self) -> bool:

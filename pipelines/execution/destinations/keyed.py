@@ -78,11 +78,13 @@ class KeyedWrite:
     @cached_property
     def schema(self) -> StructType:
         """The columns of the table, as this result makes them."""
-        from pyspark.sql.types import BooleanType, StructField, StructType
+        from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
         fields = [field for field in self._frame.schema if field.name in self._columns]
         if self._mode == "scd2":
             instant = self._instant_type
+            surrogate = self._destination.surrogate_key
+            fields += [StructField(surrogate, StringType())] if surrogate else []
             types: tuple[DataType, ...] = (instant, instant, BooleanType())
             fields += [
                 StructField(name, kind) for name, kind in zip(HISTORY_COLUMNS, types, strict=True)
@@ -168,6 +170,7 @@ class KeyedWrite:
             "order_by": [name for name in payload if name in comparable],
             "sequence_by": self._sequence,
             "as_of": self._as_of,
+            "surrogate_key": destination.surrogate_key,
             "delete_when": destination.apply_as_delete_when,
             "ignore_null_updates": destination.ignore_null_updates,
             "absent": destination.deletes
@@ -236,7 +239,7 @@ class KeyedWrite:
         )
 
     def _refuse_history_columns(self) -> None:
-        taken = [name for name in self._frame.columns if name.lower() in HISTORY_COLUMNS]
+        taken = [name for name in self._frame.columns if self._destination.makes(name)]
         if taken:
             raise DestinationError(
                 f"the result has {', '.join(taken)}, which mode 'scd2' makes itself",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import DestinationError, near_names
 from pipelines.spec.steps import HISTORY_COLUMNS
-from pipelines.utils.sql_runner import columns_of, run_query
+from pipelines.utils.sql_runner import columns_of, kept_rows, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -128,7 +128,7 @@ class KeyedWrite:
         self, stack: ExitStack, template: str, view: str, names: Mapping[str, Any]
     ) -> DataFrame:
         """The rows that ``template`` gives, computed at most once while ``stack`` is open."""
-        rows = self._run(self._rendered(template, **names)).persist()
+        rows = kept_rows(self._run(self._rendered(template, **names)))
         stack.callback(rows.unpersist)
         rows.createOrReplaceTempView(view)
         return rows

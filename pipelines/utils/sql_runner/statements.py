@@ -149,6 +149,22 @@ def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[s
     ]
 
 
+def kept_rows(frame: DataFrame) -> DataFrame:
+    """``frame``, computed once when it is first used, until it is unpersisted.
+
+    Its plan has no CTEs: Spark numbers those of a whole statement, and would not know the kept
+    rows again inside of another statement that has some.
+    """
+    from pyspark.sql import DataFrame as Frame
+
+    spark = frame.sparkSession
+    jvm: Any = spark._jvm
+    inline = jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
+    plan = inline.apply(frame._jdf.queryExecution().analyzed())
+    java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(spark._jsparkSession, plan)
+    return Frame(java, spark).persist()
+
+
 def explain(frame: DataFrame) -> str:
     """Spark's formatted physical plan, with the logical plans above it."""
     execution = frame._jdf.queryExecution()

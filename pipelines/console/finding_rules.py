@@ -85,6 +85,16 @@ _MODEL = {
     "step": FindingRule(
         "A step with neither `source` nor `script`, or with both.", "Give one of the two."
     ),
+    "script-syntax": FindingRule("Python cannot read a script.", "Follow the message."),
+    "no-ingest": FindingRule(
+        "A script has no function that can be called as `ingest(spark, context)`.",
+        "Define it at the top level; it returns a DataFrame.",
+    ),
+    "never-runs": FindingRule(
+        "A step's `when` is false in every run.",
+        "Take the step out, or say when it runs; `run.mode` is `daily` or `history`.",
+        "warning",
+    ),
     "datasource": FindingRule(
         "A datasource that is not whole in this environment.",
         "Give `url` for type `jdbc`, `path` for files; in the flow or in the config.",

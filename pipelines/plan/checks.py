@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ from pipelines.plan.table_checks import Tables, check_tables
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
+
+RUN_MODES = ("daily", "history")
+_MODE = re.compile(r"""run\.mode\s*==\s*['"]([^'"]*)['"]""")
+_NEVER = re.compile(r"\s*(?:\{\{)?\s*(?:false|not\s+true)\s*(?:\}\})?\s*", re.IGNORECASE)
 
 
 def check_plan(compiled: CompiledPlan, tables: Tables) -> tuple[Finding, ...]:
@@ -142,6 +147,29 @@ def _keys_are_plain(compiled: CompiledPlan) -> Iterable[Finding]:
                 )
 
 
+def _runs_some_day(compiled: CompiledPlan) -> Iterable[Finding]:
+    """A `when` that no run makes true, as far as that can be told without one."""
+    for node in compiled.plan.graph.steps.values():
+        when = str(node.step.when)  # a template, or the value that it has in every run
+        unknown = [mode for mode in _MODE.findall(when) if mode not in RUN_MODES]
+        if unknown:
+            near = near_names(unknown[0], RUN_MODES)
+            message = f"run.mode is never {unknown[0]!r}: it is {' or '.join(RUN_MODES)}"
+        elif _NEVER.fullmatch(when):
+            near, message = (), f"{node.id} never runs: its 'when' is always false"
+        else:
+            continue
+        yield _finding(
+            compiled,
+            "never-runs",
+            message,
+            (*node.place, "when"),
+            severity="warning",
+            near=near,
+            hint="" if near else "take the step out, or say when it runs",
+        )
+
+
 def _finding(
     compiled: CompiledPlan, code: str, message: str, place: tuple[str | int, ...], **more: Any
 ) -> Finding:
@@ -154,5 +182,6 @@ _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _views_once,
     _mapped_notifications,
     _keys_are_plain,
+    _runs_some_day,
     check_small_run,
 )

@@ -87,7 +87,7 @@ class StepCompiler:
         ]
         script = ""
         if settings.script is not None:
-            script = templates.file_text(settings.script, (*place, "script"))
+            script = templates.script_text(settings.script, (*place, "script"))
         if len(templates.findings) > before:
             return None
         done = tuple(check for check in checks if check is not None)

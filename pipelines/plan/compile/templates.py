@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.errors import Finding, TemplateError, shorten
 from pipelines.plan.compile.compiled import Sql, in_named_file
+from pipelines.plan.scripts import script_problem
 from pipelines.spec.templated import is_template
 
 if TYPE_CHECKING:
@@ -99,6 +100,22 @@ class Templates:
         except TemplateError as error:
             self.add_template_error(error, place)
             return ""
+
+    def script_text(self, path: str, place: Place) -> str:
+        """A Python file that is to be a step; what keeps it from being one is a finding."""
+        failed = len(self.findings)
+        text = self.file_text(path, place)
+        problem = script_problem(text) if len(self.findings) == failed else None
+        if problem is not None:
+            finding = self.document.finding(
+                problem.code,
+                problem.message,
+                place,
+                hint="define ingest(spark, context) at the top level; it returns a DataFrame",
+            )
+            elsewhere = replace(finding, file=path, line=problem.line, column=0)
+            self.findings.append(in_named_file(elsewhere, self.document, place))
+        return text
 
     def add_template_error(self, error: TemplateError, place: Place) -> None:
         """Notes a failure; a template's is told where it arose, a file's where it is named."""

@@ -40,7 +40,12 @@ _CODES: dict[str, tuple[str, str, bool]] = {
         ("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
         ("bad-value", "", True),
     ),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        ("bad-value", "expected a day as YYYY-MM-DD", True),
+    ),
     "string_too_long": ("bad-name", "", True),
+    "string_too_short": ("bad-value", "must not be empty", True),
     "string_pattern_mismatch": (
         "bad-name",
         "letters, digits and underscores only, not starting with a digit",

@@ -64,10 +64,10 @@ def run_sql_tests(
     """
     asked = options or Options()
     root = (asked.project_dir or find_project_dir(Path.cwd())).resolve()
-    cases = load_cases(find_test_files(named, root), root)
+    cases, faults = load_cases(find_test_files(named, root), root)
     wanted = [
         planned
-        for planned in _planned(cases, replace(asked, project_dir=root, resume=False))
+        for planned in _planned(cases, faults, replace(asked, project_dir=root, resume=False))
         if keyword.lower() in planned.case.spec.name.lower()
         and planned.step.planned.action is Action.RUN
     ]
@@ -86,15 +86,17 @@ def run_sql_tests(
             stopped = fail_fast and result.is_broken
 
 
-def _planned(cases: Sequence[SqlCase], options: Options) -> list[_Planned]:
+def _planned(
+    cases: Sequence[SqlCase], faults: Sequence[Finding], options: Options
+) -> list[_Planned]:
     """Every case with its step; a flow is rendered once for each day and set of variables.
 
     Raises:
-        SqlTestError: with all that is wrong, of all the cases.
+        SqlTestError: with all that is wrong and can be told without Spark, ``faults`` first.
         SelectionError: the selection fits no step of any flow.
     """
     flows: dict[str, PreparedFlow | Exception] = {}
-    findings: dict[Finding, None] = {}
+    findings: dict[Finding, None] = dict.fromkeys(faults)
     unfit: dict[str, SelectionError] = {}
     planned = []
     for case in cases:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import Finding, SqlTestError, UsageError
+from pipelines.errors import Finding, UsageError
 from pipelines.spec.fixture_rows import FixtureRows, read_rows
 from pipelines.spec.sql_tests import DEFAULT_RUN_DATE, Rows, SqlTest, SqlTestFile
 from pipelines.spec.validation import validate
@@ -75,11 +75,12 @@ def find_test_files(named: Sequence[Path], project_dir: Path) -> tuple[Path, ...
     return tuple(found)
 
 
-def load_cases(files: Sequence[Path], project_dir: Path) -> tuple[SqlCase, ...]:
-    """The tests in ``files``, in their order.
+def load_cases(
+    files: Sequence[Path], project_dir: Path
+) -> tuple[tuple[SqlCase, ...], tuple[Finding, ...]]:
+    """The tests in ``files``, in their order, and every fault of all the files.
 
-    Raises:
-        SqlTestError: with every fault of all the files.
+    A file with a fault in its form gives no test; one with a fault in its rows gives all.
     """
     cases: list[SqlCase] = []
     findings: list[Finding] = []
@@ -95,9 +96,7 @@ def load_cases(files: Sequence[Path], project_dir: Path) -> tuple[SqlCase, ...]:
         if spec is not None and not found:
             cases += _cases(spec, document, file.parent, found)
         findings += sorted(found, key=lambda one: (one.line, one.column))
-    if findings:
-        raise SqlTestError(findings)
-    return tuple(cases)
+    return tuple(cases), tuple(findings)
 
 
 def _cases(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipelines.spec.templated import Spec
@@ -21,7 +21,25 @@ class FixtureFile(Spec):
     """A CSV file with a head line; relative to the file of the test."""
 
 
-Rows = tuple[dict[str, Any], ...] | str | FixtureFile
+def _kind_of_rows(value: object) -> str | None:
+    """Which of the forms of rows ``value`` is of, so that its faults are told as of that form."""
+    if isinstance(value, FixtureFile | dict):
+        return "file of rows"
+    if isinstance(value, str):
+        return "CSV text"
+    return "list of rows" if isinstance(value, list | tuple) else None
+
+
+Rows = Annotated[
+    Annotated[tuple[dict[str, Any], ...], Tag("list of rows")]
+    | Annotated[str, Tag("CSV text")]
+    | Annotated[FixtureFile, Tag("file of rows")],
+    Discriminator(
+        _kind_of_rows,
+        custom_error_type="rows",
+        custom_error_message="expected a list of rows, CSV text, or a mapping with 'file'",
+    ),
+]
 
 
 class ExpectedRows(Spec):

@@ -157,7 +157,7 @@ class _Binding:
         by_name = {name.lower(): name for name in known}
         for name in self._unknown(known):
             self._add(
-                "unknown-columns",
+                "untyped-view",
                 f"the columns of {name!r}, which {self._step.id} reads, are not known",
                 "step",
                 hint="of a source: pipeline schema record; of a script: promise them in 'columns'; "

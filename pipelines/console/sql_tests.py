@@ -74,19 +74,27 @@ def _told(result: SqlTestResult) -> list[str]:
     lines = [f"{result.file}:{result.line}"]
     if result.description:
         lines += clean(result.description).splitlines()
+    lines += _wrong(result)
+    if result.empty_views:
+        lines.append(f"empty, since nothing is given: {', '.join(result.empty_views)}")
+    return lines
+
+
+def _wrong(result: SqlTestResult) -> list[str]:
+    """What broke, and what is not as expected."""
+    lines = []
     if result.message:
         lines += clean(result.message).splitlines()
     if result.diff is not None:
         lines += diff_lines(result.diff)
     for check in result.checks:
         lines += _check_lines(check)
-    if result.empty_views:
-        lines.append(f"empty, since nothing is given: {', '.join(result.empty_views)}")
     return lines
 
 
 def _check_lines(check: CheckSaid) -> list[str]:
-    lines = [f"{check.file}: {check.expected} is expected; {clean(check.message)}"]
+    says = "must fail, and passes" if check.expected == "fails" else "must pass, and does not"
+    lines = [f"{check.file} {says}: {clean(check.message)}"]
     for row in check.sample:
         lines.append("  " + ", ".join(f"{name}={cell_text(value)}" for name, value in row.items()))
     return lines
@@ -135,9 +143,9 @@ def _junit(results: Sequence[SqlTestResult], seconds: float) -> str:
                 xml.SubElement(case, "skipped", {"message": "an earlier test failed"})
             elif result.is_broken:
                 tag = "error" if result.status is SqlTestStatus.ERROR else "failure"
-                lines = _told(result)
-                message = next(iter(lines[1:]), lines[0])
-                xml.SubElement(case, tag, {"message": message}).text = "\n".join(lines)
+                wrong = _wrong(result)
+                told = xml.SubElement(case, tag, {"message": wrong[0] if wrong else ""})
+                told.text = "\n".join(_told(result))
     xml.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + xml.tostring(root, encoding="unicode")
 

@@ -45,7 +45,8 @@ STEPS = """
     type: delta
     query: |
       select id, map('a', amount) as m, named_struct('x', id, 'y', customer) as s,
-        array(struct(id as i)) as l, binary(customer) as b, at, assert_true(coalesce(id < 90, true)) as u
+        array(struct(id as i)) as l, binary(customer) as b, at,
+        assert_true(coalesce(id < 90, true)) as u
       from orders
   destination: {path: "{{ base_path }}/kinds"}
 - name: merged
@@ -186,7 +187,8 @@ def test_values_when_nested_or_of_any_type_then_compared_as_written(run: Run) ->
       - {}
   expect:
     rows:
-      - {id: 1, m: {a: 1.5}, s: {x: 1, y: Ada}, l: [{i: 1}], b: '416461', at: '2026-03-01 10:00:00.25'}
+      - {id: 1, m: {a: 1.5}, s: {x: 1, y: Ada}, l: [{i: 1}], b: '416461',
+         at: '2026-03-01 10:00:00.25'}
       - {id: 2, m: {a: null}, s: {x: 2}, l: [{i: 2}], at: '2026-03-01 08:00:00'}
       - {m: {a: null}, s: {}, l: [{}]}
 """)

@@ -625,9 +625,9 @@ def test_sql_tests_when_broken_then_all_faults_are_told_without_spark(
     )
     wrong(
         call("test"),
-        "tests/sql/a.yaml:1:36, tests[0].expekt: unknown key 'expekt'",
+        "tests/sql/a.yaml:1:35, tests[0].expekt: unknown key 'expekt'",
         "tests/sql/b.yaml:1:25, tests[0].step: no step is called 'studnts'",
-        "did you mean 'students'?",
+        "did you mean 'students' or 'hub_student'?",
         "tests/sql/c.yaml:1:7, flow: flow 'nix' does not exist",
     )
 
@@ -638,6 +638,6 @@ def test_sql_tests_when_none_is_chosen_then_said_so(call: Call, project: Path) -
     )
     wrong(call("test a.yaml -k other"), "none of the 1 SQL tests is chosen")
     wrong(call("test a.yaml --select schools"), "none of the 1 SQL tests is chosen")
-    wrong(call("test a.yaml --select scools"), "'scools' fits no step", "did you mean 'schools'?")
+    wrong(call("test a.yaml --select scools"), "'scools' fits no step", "did you mean 'schools'")
     wrong(call("test a.yaml --format html"), "--format is one of text, json, junit")
     wrong(call("test nix.yaml"), "'nix.yaml' does not exist")

@@ -1,4 +1,4 @@
-"""A case bound to its step: each row under the columns of its view, each value of their type."""
+"""A case bound to its step: its rows to views and result, its checks to those of the step."""
 
 from __future__ import annotations
 
@@ -10,38 +10,19 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import PipelineError, near_names
 from pipelines.execution.analysis import raw_inputs
 from pipelines.execution.reads import outputs_read
-from pipelines.execution.sql_tests.literals import literal_of
-from pipelines.utils.sql_runner import parse, schema_of
+from pipelines.execution.sql_tests.typed_rows import BoundRows, RowsPlace, bind_rows, listed
+from pipelines.utils.sql_runner import parse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.errors import Finding
-    from pipelines.execution.sql_tests.frames import Literals
-    from pipelines.lineage.columns import Column
+    from pipelines.execution.sql_tests.typed_rows import Columns
     from pipelines.lineage.flow_columns import Analysis
     from pipelines.lineage.tables import StatementTables
     from pipelines.plan.compile import CompiledCheck, CompiledPlan, CompiledStep
     from pipelines.spec.fixture_rows import FixtureRows
     from pipelines.spec.sql_test_files import SqlCase
-
-Columns = Sequence["Column"]
-_MOST_NAMED = 10
-
-
-@dataclass(frozen=True)
-class BoundRows:
-    """Rows whose values have the types of their columns.
-
-    Attributes:
-        columns: of the table.
-        named: names, in lower case, of those that the rows have; the others are null.
-        rows: expressions of SQL, one for each of the columns named.
-    """
-
-    columns: Columns
-    named: tuple[str, ...] = ()
-    rows: tuple[Literals, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,7 +154,10 @@ class _Binding:
                 yield name, BoundRows(columns)
             else:
                 rows = self._case.given[as_given]
-                yield name, self._bound(rows, columns, name, "given", as_given)
+                yield (
+                    name,
+                    self._bound(rows, RowsPlace(self._case, ("given", as_given), name, columns)),
+                )
 
     def _known(self) -> dict[str, Columns]:
         """The views that the step sees and whose columns are known, with these."""
@@ -199,7 +183,7 @@ class _Binding:
         else:
             message = f"{self._step.id} reads no view {name!r}"
             near = near_names(name, known)
-            hint = "" if near else f"it reads {_listed(list(known))}"
+            hint = "" if near else f"it reads {listed(list(known))}"
         place = ("given", name)
         self._add("unknown-view", message, *place, key=True, near=near, hint=hint)
 
@@ -211,11 +195,12 @@ class _Binding:
         if expect is None or rows is None or columns is None:
             return None, ()
         names = {one.name.lower(): one.name for one in columns}
+        place = RowsPlace(self._case, ("expect", "rows"), "its result", columns)
         for number, name in enumerate(expect.columns):
             if name.lower() not in names:
-                self._unknown_column(name, columns, "its result", "expect", "columns", number)
+                self.findings.append(place.unknown_column(name, "expect", "columns", number))
         chosen = [name.lower() for name in expect.columns]
-        bound = self._bound(rows, columns, "its result", "expect", "rows")
+        bound = self._bound(rows, place)
         for name in bound.named if chosen else ():
             if name not in chosen:
                 self._add(
@@ -234,71 +219,15 @@ class _Binding:
         if len(fits) == 1:
             return files[fits[0]]
         near = near_names(name, [*files, *(PurePath(file).name for file in files)])
-        hint = "" if near else f"it has {_listed(list(files))}"
+        hint = "" if near else f"it has {listed(list(files))}"
         message = f"{self._step.id} has no check {name!r}"
         self._add("unknown-check", message, "checks", name, key=True, near=near, hint=hint)
         return None
 
-    # --- rows ----------------------------------------------------------------------------------
-
-    def _bound(
-        self, rows: FixtureRows, columns: Columns, where: str, *place: str | int
-    ) -> BoundRows:
-        """``rows`` as literals of the types of ``columns``."""
-        schema = schema_of(self._session, columns).jsonValue()["fields"]
-        types = {
-            one.name.lower(): (one, field["type"])
-            for one, field in zip(columns, schema, strict=True)
-        }
-        named = tuple(dict.fromkeys(name.lower() for name in rows.columns))
-        unknown: set[str] = set()
-        bound = []
-        for number, row in enumerate(rows.rows):
-            cells = dict.fromkeys(named, "null")
-            seen: set[str] = set()
-            for name, value in row.items():
-                at = place if rows.is_text else (*place, number, name)
-                lower = name.lower()
-                if lower not in types:
-                    if lower not in unknown:
-                        self._unknown_column(name, columns, where, *at)
-                    unknown.add(lower)
-                    continue
-                if lower in seen:
-                    self._add("duplicate-key", f"the row names column {name!r} twice", *at)
-                seen.add(lower)
-                try:
-                    cells[lower] = _cell(value, *types[lower], is_text=rows.is_text)
-                except ValueError as error:
-                    told = (
-                        f"row {number + 1}, column {name!r}" if rows.is_text else f"column {name!r}"
-                    )
-                    self._add("bad-fixture", f"{told}: {error}", *at)
-            bound.append(tuple(cells.values()))
-        for name in rows.columns if not rows.rows else ():
-            if name.lower() not in types:
-                self._unknown_column(name, columns, where, *place)
-        return BoundRows(columns, named, tuple(bound))
-
-    def _unknown_column(self, name: str, columns: Columns, where: str, *place: str | int) -> None:
-        names = [one.name for one in columns]
-        near = near_names(name, names)
-        self._add(
-            "unknown-column", f"{where} has no column {name!r}", *place, key=True, near=near,
-            hint="" if near else f"it has {_listed(names)}",
-        )  # fmt: skip
+    def _bound(self, rows: FixtureRows, place: RowsPlace) -> BoundRows:
+        bound, findings = bind_rows(rows, place, self._session)
+        self.findings += findings
+        return bound
 
     def _add(self, code: str, message: str, *place: str | int, **more: Any) -> None:
         self.findings.append(self._case.finding(code, message, *place, **more))
-
-
-def _cell(value: Any, column: Column, data_type: Any, *, is_text: bool) -> str:
-    literal = literal_of(value, data_type, is_text=is_text)
-    # A list of nothing has no type of its own, so that two rows would not fit.
-    return f"cast({literal} as {column.type})" if isinstance(data_type, dict) else literal
-
-
-def _listed(names: Sequence[str]) -> str:
-    told = ", ".join(names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
-    return (told + (f" and {more} more" if more > 0 else "")) or "none"

@@ -20,7 +20,8 @@ from pipelines.utils.sql_runner import as_sql_error, columns_of, run_query
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pipelines.execution.sql_tests.binding import BoundCase, BoundRows
+    from pipelines.execution.sql_tests.binding import BoundCase
+    from pipelines.execution.sql_tests.typed_rows import BoundRows
 
 # A few rows are one task's work; splitting them takes longer than computing them.
 _TINY = {"spark.sql.shuffle.partitions": "1", "spark.sql.adaptive.enabled": "false"}
@@ -153,6 +154,6 @@ def _checks_said(
         result = dq_checks.run_check(session, replace(asked, show=shown))
         if (result.status in _FINDS) == (expected == "fails"):
             continue
-        message = result.message or f"it passes: {result.value} is as {result.expectation}"
+        message = result.message or f"{result.value}, expected {result.expectation}"
         said.append(CheckSaid(result.file, expected, message, result.sample))
     return tuple(said)

@@ -61,8 +61,11 @@ def test_text_when_in_colour_then_the_words_are_the_same() -> None:
 def test_text_when_a_check_says_otherwise_then_what_it_found() -> None:
     said = CheckSaid("dq/a.sql", "passes", "1 offending rows, expected value = 0", ({"id": 1},))
     text = console.sql_test_text(replace(FAILED, diff=None, checks=(said,)), color=False)
-    assert "dq/a.sql: passes is expected; 1 offending rows, expected value = 0" in text
+    assert "dq/a.sql must pass, and does not: 1 offending rows, expected value = 0" in text
     assert "      id=1" in text
+    said = CheckSaid("dq/a.sql", "fails", "0, expected value = 0")
+    text = console.sql_test_text(replace(FAILED, diff=None, checks=(said,)), color=False)
+    assert "dq/a.sql must fail, and passes: 0, expected value = 0" in text
 
 
 def test_diff_when_wider_than_the_line_then_columns_go_on_below() -> None:
@@ -130,6 +133,8 @@ def test_junit_has_a_suite_a_file_and_what_went_wrong() -> None:
     assert (passed.get("classname"), passed.get("name"), passed.get("time")) == (
         "gold.facts.totals", "sums", "0.420")  # fmt: skip
     assert len(passed) == 0
+    assert (failed[0].get("message") or "").startswith("1 missing (-)")
+    assert "It matters." in (failed[0].text or "")
     assert "Eve → Eva" in (failed[0].text or "")
     assert skipped[0].tag == "skipped"
     assert "mend <it> & go on" in (root[1][0][0].text or "")

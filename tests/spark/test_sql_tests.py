@@ -49,6 +49,13 @@ STEPS = """
         assert_true(coalesce(id < 90, true)) as u
       from orders
   destination: {path: "{{ base_path }}/kinds"}
+- name: history
+  depends_on: [orders]
+  source:
+    type: delta
+    query: select id, customer, at, amount < 0 as is_gone from orders where id is not null
+  destination: {path: "{{ base_path }}/history", mode: scd2, keys: [id], sequence_by: at,
+                except_columns: [is_gone]}
 - name: merged
   depends_on: [orders]
   source: {type: delta, query: "insert into {{ destination }} select id from orders"}
@@ -193,6 +200,19 @@ def test_values_when_nested_or_of_any_type_then_compared_as_written(run: Run) ->
       - {m: {a: null}, s: {}, l: [{}]}
 """)
     assert result.status is SqlTestStatus.PASSED, console.sql_test_text(result, color=False)
+
+
+def test_step_when_its_mode_makes_columns_then_its_query_is_tested(run: Run) -> None:
+    (result,) = run("""\
+- name: history
+  step: history
+  given: {orders: [{id: 7, amount: -1}, {id: 8, amount: 1}, {}]}
+  expect: {rows: [{id: 7, is_gone: true}, {id: 8, is_gone: false}]}
+""")
+    assert result.status is SqlTestStatus.PASSED, console.sql_test_text(result, color=False)
+    assert refused(run, """\
+- {name: made, step: history, expect: {rows: [{valid_from: 2026-01-01}]}}
+""") == [("unknown-column", "its result has no column 'valid_from'")]  # fmt: skip
 
 
 def test_step_when_it_reads_a_source_then_the_view_has_its_columns(run: Run) -> None:

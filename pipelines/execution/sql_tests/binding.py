@@ -191,7 +191,7 @@ class _Binding:
 
     def _expected(self) -> tuple[BoundRows | None, tuple[str, ...]]:
         expect, rows = self._case.spec.expect, self._case.expected
-        columns = self._analysis.steps[self._step.id].columns
+        columns = self._analysis.steps[self._step.id].result
         if expect is None or rows is None or columns is None:
             return None, ()
         names = {one.name.lower(): one.name for one in columns}

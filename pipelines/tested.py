@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,7 +120,7 @@ def _planned(
             else:
                 findings[found] = None
     if findings:
-        raise SqlTestError(findings)
+        raise SqlTestError(_by_place(findings))
     if unfit and not planned:
         raise next(iter(unfit.values()))
     return planned
@@ -191,6 +191,12 @@ def _session(prepared: PreparedFlow, given: SparkSession | None) -> Iterator[Spa
     finally:
         if given is None:
             session.stop()
+
+
+def _by_place(findings: Collection[Finding]) -> list[Finding]:
+    """``findings`` by line; the files stay in the order in which they come."""
+    files = {file: n for n, file in enumerate(dict.fromkeys(one.file for one in findings))}
+    return sorted(findings, key=lambda one: (files[one.file], one.line, one.column))
 
 
 def _text(variables: object) -> str:

@@ -113,6 +113,17 @@ def test_sql_tests_of_the_project_pass(spark: SparkSession) -> None:
     assert {one.step.split(".")[0] for one in results} == {"bronze", "silver", "gold"}
 
 
+def test_example_of_the_reference_passes(spark: SparkSession, tmp_path: Path) -> None:
+    text = (ROOT / "docs/reference/sql-tests.md").read_text(encoding="utf-8")
+    file = tmp_path / "example.yaml"
+    file.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    options = Options(project_dir=ROOT)
+    results = list(run_sql_tests([file], options, sources="recorded", spark=spark))
+    broken = [console.sql_test_text(one, color=False) for one in results if one.is_broken]
+    assert not broken, "\n".join(broken)
+    assert len(results) == 2
+
+
 def test_case_when_the_step_gives_what_is_expected_then_it_passes(run: Run, shop: Project) -> None:
     (result,) = run("""\
 - name: sums

@@ -618,18 +618,24 @@ def test_sql_tests_when_broken_then_all_faults_are_told_without_spark(
         "tests: [{name: a, step: students, expekt: 1, expect: {rows: []}}]\n", encoding="utf-8"
     )
     (project / "tests/sql/b.yaml").write_text(
-        "tests: [{name: b, step: studnts, expect: {rows: []}}]\n", encoding="utf-8"
+        "tests:\n- {name: b, step: studnts, expect: {rows: []}}\n"
+        "- {name: b2, step: students, expect: {rows: {file: none.csv}}}\n",
+        encoding="utf-8",
     )
     (project / "tests/sql/c.yaml").write_text(
         "flow: nix\ntests: [{name: c, step: students, expect: {rows: []}}]\n", encoding="utf-8"
     )
+    said = call("test")
     wrong(
-        call("test"),
+        said,
         "tests/sql/a.yaml:1:35, tests[0].expekt: unknown key 'expekt'",
-        "tests/sql/b.yaml:1:25, tests[0].step: no step is called 'studnts'",
+        "tests/sql/b.yaml:2:19, tests[0].step: no step is called 'studnts'",
         "did you mean 'students' or 'hub_student'?",
+        "tests/sql/b.yaml:3:45, tests[1].expect.rows: 'none.csv' cannot be read",
         "tests/sql/c.yaml:1:7, flow: flow 'nix' does not exist",
     )
+    lines = [line for line in said.err.splitlines() if "tests/sql/" in line]
+    assert lines == sorted(lines, key=lambda line: line.removeprefix("error: "))
 
 
 def test_sql_tests_when_none_is_chosen_then_said_so(call: Call, project: Path) -> None:

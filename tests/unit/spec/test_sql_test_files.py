@@ -7,6 +7,9 @@ import pytest
 
 from pipelines.errors import Finding, UsageError
 from pipelines.spec.sql_test_files import SqlCase, find_test_files, load_cases
+from pipelines.spec.sql_tests import ExpectedRows, SqlTest, SqlTestFile
+
+ROOT = Path(__file__).resolve().parents[3]
 
 HEAD = "tests:\n"
 CASE = """\
@@ -148,3 +151,9 @@ def test_files_when_there_is_none_then_said_where_one_goes(tmp_path: Path) -> No
     assert none.value.where == str(tmp_path / "tests/sql")
     with pytest.raises(UsageError, match="does not exist"):
         find_test_files([tmp_path / "nix.yaml"], tmp_path)
+
+
+@pytest.mark.parametrize("model", [SqlTestFile, SqlTest, ExpectedRows])
+def test_reference_tells_of_every_key(model: type[SqlTestFile | SqlTest | ExpectedRows]) -> None:
+    text = (ROOT / "docs/reference/sql-tests.md").read_text(encoding="utf-8")
+    assert [name for name in model.model_fields if f"\n| `{name}` |" not in text] == []

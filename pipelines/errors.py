@@ -4,6 +4,7 @@ PipelineError                      anything that this project raises on purpose
 ├── UsageError                     exit 2: wrong words, flow or config; nothing was started
 │   ├── FlowError                  findings in a flow, its SQL or its checks
 │   ├── ConfigError                findings in the config
+│   ├── SqlTestError               findings in files of SQL tests
 │   ├── SelectionError             a selection expression that fits nothing or cannot be read
 │   └── TemplateError              a Jinja template that cannot be rendered
 ├── StepError                      exit 1: a step did not reach its end
@@ -142,6 +143,10 @@ class FlowError(_FindingsError):
 
 class ConfigError(_FindingsError):
     """Findings in the config."""
+
+
+class SqlTestError(_FindingsError):
+    """Findings in files of SQL tests."""
 
 
 class SelectionError(UsageError):

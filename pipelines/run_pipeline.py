@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -290,6 +291,45 @@ def lineage(
 
 
 @app.command()
+def test(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders; without any tests/sql.")
+    ] = None,
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    select: Select = None,
+    keyword: Annotated[
+        str, typer.Option("--keyword", "-k", metavar="TEXT", help="Names that hold it.")
+    ] = "",
+    sources: Sources = "auto",
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failure.")] = False,
+    output: Annotated[str, typer.Option("--format", help="text, json or junit.")] = "text",
+) -> None:
+    """Run the SQL tests: steps on rows of their own, compared with what must come out."""
+    from pipelines import console
+
+    check_choice("--format", output, ("text", "json", "junit"))
+    check_choice("--sources", sources, ("auto", "recorded", "database"))
+    from pipelines.tested import run_sql_tests
+
+    options = options_of(env=env, config=config, project_dir=project_dir, select=select)
+    started, results = time.monotonic(), []
+    for result in run_sql_tests(
+        files or (), options, keyword=keyword, sources=sources, fail_fast=fail_fast
+    ):
+        results.append(result)
+        if output == "text":
+            _print(console.sql_test_text(result))
+    seconds = time.monotonic() - started
+    if output == "text":
+        _print(console.sql_tests_summary(results, seconds))
+    else:
+        _print(console.sql_tests_report(results, seconds, output))
+    raise typer.Exit(1 if any(result.is_broken for result in results) else 0)
+
+
+@app.command()
 def history(
     flow: Annotated[str | None, typer.Argument(help="Only runs of this flow.")] = None,
     env: Env = None,
@@ -343,7 +383,7 @@ def show(
 
 @app.command()
 def schema(
-    of: Annotated[str, typer.Argument(help="flow, config or record.")] = "flow",
+    of: Annotated[str, typer.Argument(help="flow, config, tests or record.")] = "flow",
     flow: Flow = "main_flow",
     env: Env = None,
     config: Config = None,
@@ -353,10 +393,10 @@ def schema(
         bool, typer.Option("--check", help="Only compare what is recorded with the sources.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of flow or config; or record the columns of a flow's sources."""
-    from pipelines.spec.json_schema import config_schema, flow_schema
+    """Print the JSON Schema of flow, config or SQL tests; or record the columns of sources."""
+    from pipelines.spec.json_schema import config_schema, flow_schema, sql_tests_schema
 
-    check_choice("OF", of, ("flow", "config", "record"))
+    check_choice("OF", of, ("flow", "config", "tests", "record"))
     if of == "record":
         from pipelines.analysed import record
 
@@ -364,8 +404,8 @@ def schema(
         file, differs = record(pipeline, only_compare=check)
         _print("\n".join(differs) or f"{file} is as the sources are")
         raise typer.Exit(1 if check and differs else 0)
-    made = flow_schema() if of == "flow" else config_schema()
-    _print(json.dumps(made, indent=2, ensure_ascii=False))
+    schemas = {"flow": flow_schema, "config": config_schema, "tests": sql_tests_schema}
+    _print(json.dumps(schemas[of](), indent=2, ensure_ascii=False))
 
 
 @app.command()

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pipelines.console.live import LiveProgress
     from pipelines.console.plan_view import plan_json, plan_text
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
+    from pipelines.console.sql_tests import (
+        sql_test_text,
+        sql_tests_report,
+        sql_tests_summary,
+    )
     from pipelines.console.step_view import step_text
     from pipelines.console.summary import show_text, summary_text
     from pipelines.console.words import number_text, write_message, write_result
@@ -37,6 +42,9 @@ __all__ = [
     "plan_text",
     "progress",
     "show_text",
+    "sql_test_text",
+    "sql_tests_report",
+    "sql_tests_summary",
     "step_text",
     "summary_text",
     "write_message",
@@ -51,6 +59,7 @@ _ROOMS = {
     "live": ("LiveProgress",),
     "plan_view": ("plan_json", "plan_text"),
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
+    "sql_tests": ("sql_test_text", "sql_tests_report", "sql_tests_summary"),
     "step_view": ("step_text",),
     "summary": ("show_text", "summary_text"),
     "words": ("number_text", "write_message", "write_result"),

@@ -66,8 +66,8 @@ _MODEL = {
         "Use letters, digits and underscores, and begin with no digit.",
     ),
     "duplicate-name": FindingRule(
-        "Two stages, two groups of a stage, two steps of a group or two pre_views of a step "
-        "have one name.",
+        "Two stages, two groups of a stage, two steps of a group, two pre_views of a step or two "
+        "tests of a file have one name.",
         "Rename one of them; upper and lower case are the same.",
     ),
     "source": FindingRule(
@@ -218,7 +218,7 @@ _ANALYSED = {
         "warning",
     ),
     "unknown-column": FindingRule(
-        "A statement, or `keys` and the like, names a column that is not there.",
+        "A statement, `keys` and the like, or a SQL test names a column that is not there.",
         "Take the name that is offered, or have the step before it give the column.",
     ),
     "unknown-function": FindingRule(
@@ -257,8 +257,40 @@ _ANALYSED = {
         "Mend the SQL, or set `destination.schema` to `evolve` or `overwrite`.",
     ),
 }
+_SQL_TESTS = {
+    "sql-test": FindingRule(
+        "Keys of a SQL test that do not go together, or lack one.",
+        "Give `expect`, `checks` or both; or `expect_error` alone.",
+    ),
+    "bad-fixture": FindingRule(
+        "A row of a SQL test cannot be read, or holds a value that its column cannot.",
+        "Mend the value, or the CSV text or file.",
+    ),
+    "unknown-flow": FindingRule(
+        "A SQL test is of a flow that does not exist.", "Correct the name."
+    ),
+    "unknown-step": FindingRule(
+        "A SQL test is of a step that the flow does not have.", "Correct the name."
+    ),
+    "untestable-step": FindingRule(
+        "A SQL test is of a step whose result is no query's.",
+        "Test a script in Python; let a query and `mode` take the place of MERGE or INSERT.",
+    ),
+    "unknown-view": FindingRule(
+        "A SQL test gives rows to a view that its step does not read.",
+        "Correct the name, or give rows to what a pre_view's query reads.",
+    ),
+    "untyped-view": FindingRule(
+        "The columns of a view that a tested step reads are not known.",
+        "Record a source, promise a script's `columns`, or mend the step that gives the view.",
+    ),
+    "unknown-check": FindingRule(
+        "A SQL test names a check that its step does not have.",
+        "Correct the name, or add the check to the step.",
+    ),
+}
 
 RULES: Mapping[str, FindingRule] = {
-    **_YAML, **_MODEL, **_GRAPH, **_FILES, **_PLAN, **_TABLES, **_ANALYSED
+    **_YAML, **_MODEL, **_GRAPH, **_FILES, **_PLAN, **_TABLES, **_ANALYSED, **_SQL_TESTS
 }  # fmt: skip
-"""Code -> rule, in the order in which `validate` comes upon them."""
+"""Code -> rule, in the order in which `validate`, and then `test`, comes upon them."""

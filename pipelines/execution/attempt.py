@@ -107,25 +107,8 @@ def abandon(step: CompiledStep, context: RunContext) -> None:
     open_target(clone_session(context.spark, {}), step, context).undo_own_write()
 
 
-def _check(
-    session: SparkSession, step: CompiledStep, target: Target, judged: bool
-) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
-    """Every check's result; where one failed, or cannot run, the write is undone."""
-    if not step.checks:
-        return (), None
-    results = []
-    try:
-        target.rows().createOrReplaceTempView(step.settings.name)
-        for check in step.checks:
-            results.append(dq_checks.run_check(session, _runnable(step, check, judged)))
-        dq_checks.enforce(results)
-    except DataQualityError as error:
-        target.undo()
-        return tuple(results), error
-    return tuple(results), None
-
-
-def _runnable(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_checks.Check:
+def runnable_check(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_checks.Check:
+    """``check`` of ``step`` as it is run; whether what it gives counts is ``judged``."""
     public = (one.name for one in step.settings.columns if one.classification == "public")
     return dq_checks.Check(
         file=check.sql.file,
@@ -140,3 +123,21 @@ def _runnable(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_chec
         owner=check.header.values.get("owner", ""),
         judged=judged,
     )
+
+
+def _check(
+    session: SparkSession, step: CompiledStep, target: Target, judged: bool
+) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
+    """Every check's result; where one failed, or cannot run, the write is undone."""
+    if not step.checks:
+        return (), None
+    results = []
+    try:
+        target.rows().createOrReplaceTempView(step.settings.name)
+        for check in step.checks:
+            results.append(dq_checks.run_check(session, runnable_check(step, check, judged)))
+        dq_checks.enforce(results)
+    except DataQualityError as error:
+        target.undo()
+        return tuple(results), error
+    return tuple(results), None

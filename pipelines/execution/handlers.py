@@ -43,8 +43,12 @@ def produce(session: SparkSession, step: CompiledStep, context: RunContext) -> P
     raise AssertionError(f"{step.id} is of no known kind")
 
 
-def _query(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:
-    """SQL over the step's views, or the raw source as it is."""
+def query_product(session: SparkSession, step: CompiledStep) -> Product:
+    """What the SQL of ``step`` makes of its views, or its raw source as it is.
+
+    Raises:
+        SqlError: Spark cannot parse or resolve it, or it is no statement for a step.
+    """
     if step.sql is None:
         return Product(session.table(step.settings.name))
     kind = parse(session, step.sql.text, file=step.sql.file)
@@ -56,6 +60,11 @@ def _query(session: SparkSession, step: CompiledStep, context: RunContext) -> Pr
     if kind.changes_a_table:
         return Product(statement=step.sql, kind=kind)
     return Product(run_query(session, step.sql.text, file=step.sql.file))
+
+
+def _query(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:
+    """SQL over the step's views; it needs nothing else of the run."""
+    return query_product(session, step)
 
 
 def _script(session: SparkSession, step: CompiledStep, context: RunContext) -> Product:

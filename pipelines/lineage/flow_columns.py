@@ -21,12 +21,15 @@ class AnalysedStep:
         comes_from: where they come from; None where that is not known, as of a script.
         views: what each view that its statement reads is: a step's id, or a source such as
             ``edfi_ods: edfi.Student``.
+        result: columns that its query gives, before its mode adds or leaves out some; None where
+            nobody can tell, or where it has no query.
     """
 
     id: str
     columns: tuple[Column, ...] | None
     comes_from: StatementColumns | None = None
     views: Mapping[str, str] = field(default_factory=dict)
+    result: tuple[Column, ...] | None = None
 
 
 @dataclass(frozen=True)

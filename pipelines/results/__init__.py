@@ -20,6 +20,12 @@ if TYPE_CHECKING:
         StepStarted,
     )
     from pipelines.results.run import SCHEMA_VERSION, RunInfo, RunResult
+    from pipelines.results.sql_tests import (
+        CheckSaid,
+        RowsDiff,
+        SqlTestResult,
+        SqlTestStatus,
+    )
     from pipelines.results.status import NOT_SELECTED, CheckStatus, Status
     from pipelines.results.step import Attempt, DestinationState, StepResult, WriteCounts
 
@@ -29,14 +35,18 @@ __all__ = [
     "Attempt",
     "AttemptFailed",
     "CheckResult",
+    "CheckSaid",
     "CheckStatus",
     "DestinationState",
     "ErrorInfo",
     "Event",
+    "RowsDiff",
     "RunFinished",
     "RunInfo",
     "RunResult",
     "RunStarted",
+    "SqlTestResult",
+    "SqlTestStatus",
     "Status",
     "StepFinished",
     "StepResult",
@@ -69,6 +79,12 @@ _ROOMS = {
         "SCHEMA_VERSION",
         "RunInfo",
         "RunResult",
+    ),
+    "sql_tests": (
+        "CheckSaid",
+        "RowsDiff",
+        "SqlTestResult",
+        "SqlTestStatus",
     ),
     "status": (
         "NOT_SELECTED",

@@ -1,4 +1,4 @@
-"""JSON Schemas of the flow and of the config, for editors and CI."""
+"""JSON Schemas of the flow, the config and SQL tests, for editors and CI."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pipelines.spec.config import Config, Environment
 from pipelines.spec.flow import Datasource, FlowFile, Group, PipelineSpec, Stage
 from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy, SamplePolicy
+from pipelines.spec.sql_tests import ExpectedRows, FixtureFile, SqlTest, SqlTestFile
 from pipelines.spec.steps import Destination, DqCheck, PreView, Source, Step
 from pipelines.spec.templated import Spec
 
@@ -31,6 +32,12 @@ _DATASOURCE = {
     "url": "jdbc:postgresql://ods:5432/edfi",
     "user": "etl",
     "password": "{{ secret('EDFI_PASSWORD') }}",
+}
+_SQL_TEST = {
+    "name": "blank ids make no hub row",
+    "step": "hub_student",
+    "given": {"students": [{"student_unique_id": "S1"}, {"student_unique_id": " "}]},
+    "expect": {"rows": [{"student_unique_id": "S1"}]},
 }
 _EXAMPLES: Mapping[type[BaseModel], tuple[Any, ...]] = {
     FlowFile: ({"pipeline": {"name": "edfi", "stages": [_STAGE]}},),
@@ -54,6 +61,10 @@ _EXAMPLES: Mapping[type[BaseModel], tuple[Any, ...]] = {
     SamplePolicy: ({"keys": ["StudentUSI"]},),
     CheckpointPolicy: ({"enabled": True},),
     Notifications: ({"on_failure": "Teams://#data-alerts"},),
+    SqlTestFile: ({"flow": "main_flow", "tests": [_SQL_TEST]},),
+    SqlTest: (_SQL_TEST,),
+    ExpectedRows: (_SQL_TEST["expect"], {"rows": "id,name\n1,Ada\n", "ordered": True}),
+    FixtureFile: ({"file": "students.csv"},),
     Environment: ({"base_path": "lakehouse", "spark": {"master": "local[*]"}},),
     Config: (
         {"default_environment": "local", "environments": {"local": {"base_path": "lakehouse"}}},
@@ -76,6 +87,11 @@ def flow_schema() -> dict[str, Any]:
 def config_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the config file, with JSON types only."""
     return _schema(Config, "Pipeline config")
+
+
+def sql_tests_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a file of SQL tests, with JSON types only."""
+    return _schema(SqlTestFile, "Pipeline SQL tests")
 
 
 def field_descriptions(model: type[BaseModel]) -> dict[str, str]:

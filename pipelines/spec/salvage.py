@@ -28,7 +28,11 @@ def salvage(tree: Any, findings: Iterable[Finding]) -> Any | None:
     left = copy.deepcopy(tree)
     for finding in findings:
         place = _place(finding.path)
-        is_step = len(place) >= _STEP_DEPTH and tuple(place[::2][:1]) + tuple(place[1:6:2]) == _STEP
+        is_step = (
+            len(place) >= _STEP_DEPTH
+            and tuple(place[::2][:1]) + tuple(place[1:6:2]) == _STEP
+            and isinstance(place[_STEP_DEPTH - 1], int)  # else the steps are no list
+        )
         if is_step:
             _empty_step(left, place)
         elif tuple(place[:2]) == _DATASOURCES and len(place) > len(_DATASOURCES):

@@ -40,7 +40,13 @@ _CODES: dict[str, tuple[str, str, bool]] = {
         ("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
         ("bad-value", "", True),
     ),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        ("bad-value", "expected a day as YYYY-MM-DD", True),
+    ),
+    "rows": ("bad-type", "", True),
     "string_too_long": ("bad-name", "", True),
+    "string_too_short": ("bad-value", "must not be empty", True),
     "string_pattern_mismatch": (
         "bad-name",
         "letters, digits and underscores only, not starting with a digit",
@@ -180,5 +186,5 @@ def _children(
 def _variants(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "$ref" in node:
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    nested = [*node.get("anyOf", ()), *node.get("allOf", ())]
+    nested = [child for key in ("anyOf", "allOf", "oneOf") for child in node.get(key, ())]
     return [node, *(variant for child in nested for variant in _variants(schema, child))]

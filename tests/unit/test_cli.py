@@ -221,7 +221,7 @@ def test_config_that_is_not_there(call: Call, project: Path) -> None:
         ("history --format yaml", "--format is one of text, json, found 'yaml'"),
         ("show --format yaml", "--format is one of text, json, found 'yaml'"),
         ("run --log-format xml", "--log-format is one of auto, rich, text, json, found 'xml'"),
-        ("schema step", "OF is one of flow, config, record, found 'step'"),
+        ("schema step", "OF is one of flow, config, tests, record, found 'step'"),
         ("graph --format bmp", "bmp"),
     ],
 )
@@ -601,3 +601,49 @@ def test_validate_when_strict_then_warnings_end_with_two(call: Call, project: Pa
     assert said.code == 2
     assert "warning[unknown-table]: sql/students.sql:1:23" in said.out
     assert "did you mean 'students'" in said.out
+
+
+# --- SQL tests -----------------------------------------------------------------------------------
+
+
+def test_sql_tests_when_there_are_none_then_said_where_one_goes(call: Call) -> None:
+    wrong(call("test"), "no SQL tests found", "tests/sql")
+
+
+def test_sql_tests_when_broken_then_all_faults_are_told_without_spark(
+    call: Call, project: Path
+) -> None:
+    (project / "tests/sql").mkdir(parents=True)
+    (project / "tests/sql/a.yaml").write_text(
+        "tests: [{name: a, step: students, expekt: 1, expect: {rows: []}}]\n", encoding="utf-8"
+    )
+    (project / "tests/sql/b.yaml").write_text(
+        "tests:\n- {name: b, step: studnts, expect: {rows: []}}\n"
+        "- {name: b2, step: students, expect: {rows: {file: none.csv}}}\n",
+        encoding="utf-8",
+    )
+    (project / "tests/sql/c.yaml").write_text(
+        "flow: nix\ntests: [{name: c, step: students, expect: {rows: []}}]\n", encoding="utf-8"
+    )
+    said = call("test")
+    wrong(
+        said,
+        "tests/sql/a.yaml:1:35, tests[0].expekt: unknown key 'expekt'",
+        "tests/sql/b.yaml:2:19, tests[0].step: no step is called 'studnts'",
+        "did you mean 'students' or 'hub_student'?",
+        "tests/sql/b.yaml:3:45, tests[1].expect.rows: 'none.csv' cannot be read",
+        "tests/sql/c.yaml:1:7, flow: flow 'nix' does not exist",
+    )
+    lines = [line for line in said.err.splitlines() if "tests/sql/" in line]
+    assert lines == sorted(lines, key=lambda line: line.removeprefix("error: "))
+
+
+def test_sql_tests_when_none_is_chosen_then_said_so(call: Call, project: Path) -> None:
+    (project / "a.yaml").write_text(
+        "tests: [{name: a, step: students, expect: {rows: []}}]\n", encoding="utf-8"
+    )
+    wrong(call("test a.yaml -k other"), "none of the 1 SQL tests is chosen")
+    wrong(call("test a.yaml --select schools"), "none of the 1 SQL tests is chosen")
+    wrong(call("test a.yaml --select scools"), "'scools' fits no step", "did you mean 'schools'")
+    wrong(call("test a.yaml --format html"), "--format is one of text, json, junit")
+    wrong(call("test nix.yaml"), "'nix.yaml' does not exist")

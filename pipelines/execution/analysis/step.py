@@ -75,12 +75,13 @@ class StepAnalysis:
             found = self._columns(with_lineage)
             if self.has_errors:  # what it would give, nobody knows: no guesses downstream
                 return AnalysedStep(self._step.id, None)
-            written = self._written(self._promised(found)) if found else self._stand_in()
+            result = self._promised(found) if found else None
+            written = self._written(result) if result else self._stand_in()
             if written is not None:
                 self.seen[self._step.settings.name] = written
         finally:
             self._views.drop_made()
-        return AnalysedStep(self._step.id, written, self._lineage)
+        return AnalysedStep(self._step.id, written, self._lineage, result=result)
 
     # --- what it gives -----------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ NO_CODES = {"utf-8-sig", "read-only", "num-children"}
 _HYPHENED = re.compile(r"[a-z]+(-[a-z]+)+")
 _CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
 _MAKERS = {"Finding", "finding", "_finding", "add", "_wrong", "PydanticCustomError"}
-_JUDGES = ("spec", "plan", "lineage", "execution/analysis", "prepared.py", "errors.py",
-           "utils/sql_loader.py")  # fmt: skip
+_JUDGES = ("spec", "plan", "lineage", "execution/analysis", "execution/sql_tests", "prepared.py",
+           "tested.py", "errors.py", "utils/sql_loader.py")  # fmt: skip
 
 
 def row(code: str, rule: FindingRule) -> str:

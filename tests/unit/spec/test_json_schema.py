@@ -16,16 +16,21 @@ from pipelines.spec.json_schema import (
     field_descriptions,
     flow_schema,
     reachable_models,
+    sql_tests_schema,
 )
+from pipelines.spec.sql_tests import SqlTestFile
+from pipelines.spec.yaml_document import read_document
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 FLOWS = sorted((Path(__file__).parents[3] / "pipelines" / "flows").glob("*.yaml"))
+SQL_TESTS = sorted((Path(__file__).parents[2] / "sql").glob("*.yaml"))
 MODELS = sorted(
-    {*reachable_models(FlowFile), *reachable_models(Config)}, key=lambda model: model.__name__
+    {model for root in (FlowFile, Config, SqlTestFile) for model in reachable_models(root)},
+    key=lambda model: model.__name__,
 )
-SCHEMAS = {"flow": flow_schema(), "config": config_schema()}
+SCHEMAS = {"flow": flow_schema(), "config": config_schema(), "tests": sql_tests_schema()}
 DEFINITIONS = [
     pytest.param(schema, name, id=name)
     for schema in SCHEMAS.values()
@@ -62,8 +67,14 @@ def test_schema_accepts_the_flows_of_the_project(file: Path) -> None:
     assert errors(yaml.safe_load(file.read_text())) == []
 
 
-def test_there_are_flows_to_check() -> None:
+@pytest.mark.parametrize("file", SQL_TESTS, ids=lambda file: file.stem)
+def test_schema_accepts_the_sql_tests_of_the_project(file: Path) -> None:
+    assert errors(read_document(file).tree, SCHEMAS["tests"]) == []
+
+
+def test_there_are_files_to_check() -> None:
     assert "main_flow" in {file.stem for file in FLOWS}
+    assert {"bronze", "silver", "gold"} <= {file.stem for file in SQL_TESTS}
 
 
 def test_schema_accepts_a_step_with_templates() -> None:
@@ -111,7 +122,7 @@ def test_every_field_has_a_description(model: type[BaseModel]) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_model_shows_its_descriptions_in_the_schema(model: type[BaseModel]) -> None:
-    roots = {FlowFile: "flow", Config: "config"}
+    roots = {FlowFile: "flow", Config: "config", SqlTestFile: "tests"}
     shown = [SCHEMAS[roots[model]]] if model in roots else []
     shown += [s["$defs"][model.__name__] for s in SCHEMAS.values() if model.__name__ in s["$defs"]]
     assert shown

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.spec.json_schema import config_schema, flow_schema
+from pipelines.spec.json_schema import config_schema, flow_schema, sql_tests_schema
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "pipelines" / "schema"
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("flow", flow_schema), ("config", config_schema)], ids=["flow", "config"]
+    ("name", "made"),
+    [("flow", flow_schema), ("config", config_schema), ("tests", sql_tests_schema)],
+    ids=["flow", "config", "tests"],
 )
 def test_schema_file_when_the_models_change_then_it_is_made_anew(name: str, made: object) -> None:
     kept = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))

@@ -56,11 +56,15 @@ CHECK = """\
 select count(*) - count(distinct id) from {{ name }}
 """
 BARE = """
-from pipelines.prepared import PreparedFlow
-from pipelines.spark_start import start_spark
-prepared = PreparedFlow("main_flow")
-prepared.findings()
-start_spark(prepared).stop()
+from pathlib import Path
+from pyspark.sql import SparkSession
+from pipelines.execution.jars import jar_cache, resolve_jars
+jars = ",".join(map(str, resolve_jars(jar_cache(Path.cwd()))))
+SparkSession.builder.master("local[*]").config("spark.jars", jars).config(
+    "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
+).config(
+    "spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+).config("spark.ui.enabled", "false").getOrCreate().stop()
 """
 
 

@@ -238,11 +238,12 @@ def test_step_when_it_reads_a_source_then_the_view_has_its_columns(run: Run) -> 
 
 def test_step_when_it_breaks_then_the_cause_is_told_with_its_place(run: Run) -> None:
     given = "given: {orders: [{id: 99}]}"
-    expected, unexpected, other, promise = run(f"""\
+    expected, unexpected, other, promise, condition = run(f"""\
 - {{name: a, step: kinds, {given}, expect_error: id < 90}}
 - {{name: b, step: kinds, {given}, expect: {{rows: []}}}}
 - {{name: c, step: kinds, {given}, expect_error: something else}}
 - {{name: d, step: totals, given: {{orders: [{{amount: 5}}]}}, expect_error: customer is null}}
+- {{name: e, step: kinds, {given}, expect_error: USER_RAISED_EXCEPTION}}
 """)
     assert expected.status is SqlTestStatus.PASSED
     assert unexpected.status is SqlTestStatus.ERROR
@@ -250,6 +251,7 @@ def test_step_when_it_breaks_then_the_cause_is_told_with_its_place(run: Run) -> 
     assert other.status is SqlTestStatus.FAILED
     assert "expected an error with 'something else', found: " in other.message
     assert promise.status is SqlTestStatus.PASSED
+    assert condition.status is SqlTestStatus.PASSED, condition.message
 
 
 def test_step_when_it_should_break_and_does_not_then_it_fails(run: Run) -> None:

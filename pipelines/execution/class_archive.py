@@ -100,7 +100,7 @@ def _dump(spark: SparkSession, file: Path) -> str:
             made[number] = item
         return made
 
-    words = array(lang.String, "dynamic_dump", str(file))
+    words = array(lang.String, "dynamic_dump", f'"{file}"')
     bean = jvm.javax.management.ObjectName("com.sun.management:type=DiagnosticCommand")
     methods = lang.Class.forName("javax.management.MBeanServer").getMethods()
     invoke = next(one for one in methods if one.getName() == "invoke")

@@ -52,8 +52,10 @@ def tables_of(sql: str) -> StatementTables:
     from sqlglot import exp
     from sqlglot.errors import ParseError, SqlglotError
 
+    tokenizer, parser = _reader()
     try:
-        statements = [parsed for parsed in _reader().parse(sql) if parsed is not None]
+        read = parser.parse(tokenizer.tokenize(sql), sql)
+        statements = [parsed for parsed in read if parsed is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         told = _AFTERWARDS.sub("", str(first.get("description") or error))
@@ -79,12 +81,16 @@ def tables_of(sql: str) -> StatementTables:
 
 
 @cache
-def _reader() -> Any:
-    """Sqlglot's reader of Spark SQL, which takes as long to make as a small statement to read."""
+def _reader() -> tuple[Any, Any]:
+    """Sqlglot's tokenizer and parser of Spark SQL, which each statement starts afresh.
+
+    They take as long to make as a small statement to read.
+    """
     from sqlglot.dialects.spark import Spark
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # a statement it leaves alone is no news
-    return Spark()
+    dialect = Spark()
+    return dialect.tokenizer(), dialect.parser()
 
 
 def _targets(statement: Any) -> list[Any]:

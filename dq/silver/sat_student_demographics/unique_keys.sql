@@ -1,12 +1,11 @@
--- description: student_hk, effective_from and hashdiff are there and occur once together.
+-- description: student_hk and load_date are there and occur once together; hashdiff is there.
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
 select
     student_hk,
-    effective_from,
-    hashdiff,
+    load_date,
     count(*) as row_count
 from sat_student_demographics
-group by student_hk, effective_from, hashdiff
-having student_hk is null or effective_from is null or hashdiff is null or count(*) > 1
+group by student_hk, load_date
+having student_hk is null or load_date is null or count(hashdiff) < count(*) or count(*) > 1

@@ -159,6 +159,9 @@ class DeltaTarget:
                 "the table exists already", where=self._path, hint="mode 'error' writes once only"
             )
         if mode in KEYED_MODES:
+            # With the windows of the templates over hashes of many columns, Spark would spend
+            # minutes on working out what it could conclude of them.
+            self._conf("spark.sql.constraintPropagation.enabled", "false")
             keyed = KeyedWrite(self._context, self._step, frame, is_whole=is_whole)
             self._check_schema(keyed.schema, goes_on)
             if goes_on:

@@ -87,7 +87,6 @@ class Pipeline(PreparedFlow):
         super().__init__(flow, options, now=now)
         self._sinks, self._spark = sinks, spark
         self._told: set[str] = set()
-        self._went_well = False
 
     def run(self) -> RunResult:
         """Runs the flow; every failure of a step is in the result.
@@ -109,7 +108,6 @@ class Pipeline(PreparedFlow):
                     self._attempt(partial(sink.handle, event))
                 if isinstance(event, RunFinished):
                     result = event.result
-                    self._went_well = result.exit_code == 0
         return result
 
     # --- the run ---------------------------------------------------------------------------
@@ -223,19 +221,11 @@ class Pipeline(PreparedFlow):
         if self._spark is None:
             from pipelines.spark_start import start_spark
 
-            session = start_spark(self, is_run=True)
+            session = start_spark(self)
             stack.callback(self._attempt, session.stop)
-            stack.callback(self._attempt, partial(self._keep_classes, session))
             self._spark = session
             stack.callback(setattr, self, "_spark", None)
         return self._spark
-
-    def _keep_classes(self, session: SparkSession) -> None:
-        """After a run that went well, once: what the JVM has loaded is there for the next one."""
-        from pipelines.spark_start import keep_classes
-
-        if self._went_well and keep_classes(self, session):
-            self._say("note: kept Spark's classes, the next start is faster")
 
     def _all_sinks(self, stack: ExitStack) -> list[Sink]:
         """The caller's sinks first, so that what people see does not wait for what is kept."""

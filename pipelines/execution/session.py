@@ -44,7 +44,6 @@ def start_session(
     jars: Sequence[Path],
     *,
     folder: Path,
-    java_options: str = "",
     debug: bool = False,
 ) -> SparkSession:
     """A Spark session with Delta.
@@ -55,7 +54,6 @@ def start_session(
         conf: settings that win over the engine's own.
         jars: jar files of Delta and of the JDBC drivers.
         folder: where Spark may leave files of its own, such as a warehouse.
-        java_options: options of the JVM; those in ``conf`` win over them.
         debug: show Spark's own warnings on stderr.
 
     Raises:
@@ -72,14 +70,13 @@ def start_session(
     settings.setdefault("spark.sql.warehouse.dir", str(folder / "warehouse"))
     settings["spark.driver.extraJavaOptions"] = " ".join(
         [
-            java_options,
             settings.get("spark.driver.extraJavaOptions", ""),
             f"-Dderby.stream.error.file={os.devnull}",
             "-Duser.timezone=UTC",
             *([] if debug else [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"]),
         ]
     ).strip()
-    if jars and not is_local:
+    if jars:
         settings["spark.jars"] = ",".join(jar.as_uri() for jar in jars)
     builder: Any = SparkSession.builder.appName(app_name)
     if master:
@@ -87,10 +84,7 @@ def start_session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        with (
-            _java_output_to(None if debug else folder / "spark-output.log") as kept,
-            _on_class_path(jars if is_local else ()),
-        ):
+        with _java_output_to(None if debug else folder / "spark-output.log") as kept:
             spark: SparkSession = builder.getOrCreate()
     except PipelineError:
         raise  # a signal's
@@ -142,25 +136,6 @@ def _java_output_to(file: Path | None) -> Iterator[Path | None]:
             os.dup2(kept[number], number)
             os.close(kept[number])
         os.close(target)
-
-
-@contextmanager
-def _on_class_path(jars: Sequence[Path]) -> Iterator[None]:
-    """Lets a JVM that starts meanwhile have ``jars`` after Spark's own.
-
-    Only classes of the class path can be kept in an archive, those of `spark.jars` cannot.
-    """
-    name = "SPARK_DIST_CLASSPATH"
-    before = os.environ.get(name)
-    if jars:
-        os.environ[name] = os.pathsep.join([*([before] if before else []), *map(str, jars)])
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
 
 
 def _text(value: Any) -> str:

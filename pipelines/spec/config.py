@@ -21,8 +21,6 @@ class SparkSettings(Spec):
     """Spark settings; they override the engine's own."""
     packages: tuple[str, ...] = ()
     """More jars by Maven coordinates, such as another JDBC driver."""
-    share_classes: bool = True
-    """Keep Spark's classes in the cache after the first run, for faster starts; local masters."""
 
 
 class SecretSettings(Spec):

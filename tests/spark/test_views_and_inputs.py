@@ -101,12 +101,6 @@ STEPS = """
 - name: script_of_nothing
   script: ingestion/returns_a_list.py
   destination: {path: "{{ base_path }}/script_of_nothing"}
-- name: script_without_ingest
-  script: ingestion/no_ingest.py
-  destination: {path: "{{ base_path }}/script_without_ingest"}
-- name: script_with_bad_syntax
-  script: ingestion/bad_syntax.py
-  destination: {path: "{{ base_path }}/script_with_bad_syntax"}
 - name: script_reads_undeclared
   script: ingestion/reads_undeclared.py
   destination: {path: "{{ base_path }}/script_reads_undeclared"}
@@ -151,8 +145,6 @@ FILES = {
             return spark.table(name)
         """,
     "ingestion/returns_a_list.py": "def ingest(spark, context):\n    return [1, 2]\n",
-    "ingestion/no_ingest.py": "def load(spark, context):\n    return None\n",
-    "ingestion/bad_syntax.py": "def ingest(spark, context):\n    return (\n",
     "ingestion/reads_undeclared.py": """\
         def ingest(spark, context):
             return spark.table("base")
@@ -255,8 +247,6 @@ def test_script_when_it_returns_rows_then_they_are_written(ran: tuple[Project, R
         ("script_that_breaks", "ingestion/breaks.py:6: ", "ZeroDivisionError: division by zero"),
         ("script_with_bad_sql", "ingestion/bad_sql.py:3: ", "`nowhere`"),
         ("script_of_nothing", "ingestion/returns_a_list.py: ", "returned list, not a DataFrame"),
-        ("script_without_ingest", "ingestion/no_ingest.py: ", "no function ingest(spark, context)"),
-        ("script_with_bad_syntax", "ingestion/bad_syntax.py:2: ", "SyntaxError"),
     ],
 )
 def test_script_when_it_is_wrong_then_the_error_names_the_place(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FEED_PROPERTY = "delta.enableChangeDataFeed"
 _TYPE, _VERSION, _TIME = (column.name for column in CHANGE_COLUMNS)
 _AS_THEY_CAME = ("MERGE", "UPDATE", "DELETE")
+_OPAQUE = ("map<", "variant", "geometry", "geography")
 
 
 @dataclass(frozen=True)
@@ -67,41 +68,37 @@ def changes_since(
         was: its identity as it was read before.
         destination: tells how the table's rows are told apart.
     """
-    reason, start = _unlike(output, was)
-    if reason or start == output.version:
-        nothing = _feed_columns(read_output(session, output).limit(0))
-        return Changes(None if reason else nothing, reason)
+    version = was.rpartition("@")[2]
+    if output.version is None or not version.isdigit():
+        return Changes(None, "it tells no version")
+    if int(version) > output.version:
+        return Changes(None, f"its version is {output.version}, and {version} was read before")
     try:
-        return _read_feed(session, output, start, destination)
+        if DeltaLog(session, output.path).identity_then(int(version)) != was:
+            return Changes(None, "its table was made anew")
+        return _read_feed(session, output, int(version), destination)
     except Exception as error:
         if not _is_of_the_feed(error):
             raise
-        return Changes(None, f"its changes since version {start} cannot be read any more")
-
-
-def _unlike(output: Output, was: str) -> tuple[str, int]:
-    """Why the two identities are not of one table that went on, and the version that was read."""
-    table, _, version = was.rpartition("@")
-    if output.version is None or not version.isdigit():
-        return "it tells no version", 0
-    if output.identity.rpartition("@")[0] != table:
-        return "its table was made anew", 0
-    if int(version) > output.version:
-        return f"its version is {output.version}, and {version} was read before", 0
-    return "", int(version)
+        return Changes(None, f"its changes since version {version} cannot be read any more")
 
 
 def _read_feed(
     session: SparkSession, output: Output, start: int, destination: Destination
 ) -> Changes:
     log = DeltaLog(session, output.path)
+    if start == output.version:
+        return Changes(_feed_columns(read_output(session, output).limit(0)))
     if log.properties().get(FEED_PROPERTY, "").lower() != "true":
         return Changes(None, "it has no change data feed yet")
     now = read_output(session, output)
     before = session.read.format("delta").option("versionAsOf", str(start)).load(output.path)
-    if before.schema != now.schema:
+    if before.dtypes != now.dtypes:
         return Changes(None, "its columns are not the same any more")
-    end = output.version or 0
+    end, identity = output.version or 0, _identity(destination, now.columns)
+    opaque = [name for name, kind in now.dtypes if _is_opaque(kind)]
+    if opaque and not identity:
+        return Changes(None, f"it has no keys, and values of {opaque[0]} cannot be compared")
     commits = [log.commit(version) for version in range(start + 1, end + 1)]
     feed = (
         session.read.format("delta")
@@ -111,7 +108,7 @@ def _read_feed(
         .load(output.path)
         .select(*(_quoted(name) for name in now.columns), _TYPE, _VERSION, _TIME)
     )
-    rows = _last_states(feed, now.columns, _identity(destination, now.columns), commits).persist()
+    rows = _last_states(feed, now.columns, identity, commits).persist()
     try:
         return Changes(rows, count=rows.count())
     except BaseException:
@@ -133,25 +130,31 @@ def _last_states(
 
 
 def _by_identity(feed: DataFrame, columns: Sequence[str], identity: Sequence[str]) -> DataFrame:
+    """The last of each row; nothing of what came and went, or is again what it was.
+
+    A RESTORE tells of every row of the files that it changes, most of which are what they were.
+    """
     from pyspark.sql import functions as f
     from pyspark.sql.window import Window
 
-    # Within a commit a delete comes first: what is then inserted stands in its place.
-    is_there = f.when(f.col(_TYPE) == "delete", 0).otherwise(1)
+    # Within a commit what was there comes before what stands in its place.
+    goes = f.col(_TYPE).isin("delete", "update_preimage")
+    order = f.when(goes, 0).otherwise(1)
     by_key = Window.partitionBy(*map(_quoted, identity))
-    forth = by_key.orderBy(f.col(_VERSION), is_there)
-    back = by_key.orderBy(f.col(_VERSION).desc(), is_there.desc())
+    forth = by_key.orderBy(f.col(_VERSION), order)
+    back = by_key.orderBy(f.col(_VERSION).desc(), order.desc())
+    kept = [name for name in columns if not _is_opaque(dict(feed.dtypes)[name])]
+    state = f.struct(*map(_quoted, kept))
     told = (
-        feed.where(f"{_TYPE} <> 'update_preimage'")
-        .withColumn("__first", f.first(_TYPE).over(forth))
+        feed.withColumn("__was", f.first(f.when(goes, state)).over(forth))
         .withColumn("__place", f.row_number().over(back))
         .where("__place = 1")
     )
-    was_there = f.col("__first") != "insert"
-    goes = f.col(_TYPE) == "delete"
+    was_there = f.col("__was").isNotNull()
+    is_same = f.col("__was").eqNullSafe(state) if len(kept) == len(columns) else f.lit(False)
     kind = f.when(goes, "delete").when(was_there, "update_postimage").otherwise("insert")
     return (
-        told.where(was_there | ~goes)
+        told.where(f.when(goes, was_there).otherwise(~is_same))
         .withColumn(_TYPE, kind)
         .select(*map(_quoted, columns), _TYPE, _VERSION, _TIME)
     )
@@ -209,6 +212,11 @@ def _is_of_the_feed(error: Exception) -> bool:
         or "FileNotFound" in cause.short_name
         for cause in chain
     )
+
+
+def _is_opaque(data_type: str) -> bool:
+    """Whether Spark cannot tell two values of the type apart."""
+    return any(word in data_type for word in _OPAQUE)
 
 
 def _quoted(name: str) -> str:

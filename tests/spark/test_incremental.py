@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipelines.execution.changes import FEED_PROPERTY
+from pipelines.execution.checkpoints import CheckpointStore
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -127,3 +130,212 @@ def test_watermark_when_days_pass_then_only_what_is_new_is_read_and_nothing_is_l
     everything = day(made, 6, full_refresh=True)
     assert names(made) == {2: "Beau", 3: "Cy", 4: "Di", 5: "Ed"}
     assert everything["students"].notes == ("everything is read: --full-refresh",)
+
+
+EVENTS = """
+- name: events
+  source:
+    type: delta
+    path: "{{ base_path }}/raw"
+    incremental: {column: n}
+    query: "select n, what from events where what <> 'noise'"
+  destination: {path: "{{ base_path }}/events", mode: append}
+"""
+
+
+def test_append_when_it_reads_by_a_watermark_then_each_row_comes_once_whatever_breaks(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(EVENTS)
+    made.put("raw", "select 1 as n, 1 as m, 'one' as what")
+    day(made, 1)
+
+    # The commit is there, and no marker: the batch goes on, and reads nothing again.
+    made.put("raw", "select 2 as n, 2 as m, 'two' as what", "append")
+
+    def crash(*_: object) -> str:
+        raise OSError("the machine went down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "save_marker", crash)
+        assert day(made, 2).statuses == {"events": "failed"}
+    made.put("raw", "select 3 as n, 3 as m, 'three' as what", "append")
+    assert day(made, 2).statuses == {"events": "success"}
+    assert made.rows("events") == [(1, "one"), (2, "two")]
+
+    # The write is undone by a check, and with it the watermark.
+    made.write("dq/few.sql", "-- expect: value <= 2\nselect count(*) from events")
+    made.flow(EVENTS + '  dq_checks: ["dq/few.sql"]')
+    assert day(made, 3).statuses == {"events": "dq_failed"}
+    assert made.commits("events")[0] == "RESTORE"
+    made.flow(EVENTS)
+    assert day(made, 4).statuses == {"events": "success"}
+    assert made.rows("events") == [(1, "one"), (2, "two"), (3, "three")]
+
+    # Others' commits in between say nothing of it, and what is left out is not read twice.
+    made.spark.sql(f"optimize delta.`{made.path('events')}`")
+    made.put("raw", "select 4 as n, 4 as m, 'noise' as what", "append")
+    day(made, 5)
+    assert next(made.log("events").standing()).user_metadata["watermarks"]["events"]["value"] == "4"
+
+    # Another column: up to where it was read is not known, and all rows would come twice.
+    made.flow(EVENTS.replace("column: n", "column: 'm'").replace("select n", "select m as n"))
+    made.put("raw", "select 5 as n, 5 as m, 'five' as what")
+    refused = day(made, 6)["events"].error
+    assert refused is not None
+    assert "doubled by mode 'append'" in refused.message
+    assert "--full-refresh" in refused.hint
+    assert day(made, 6, full_refresh=True).statuses == {"events": "success"}
+    assert made.rows("events") == [(5, "five")]
+
+
+WHOLE = """
+- name: students
+  source:
+    type: delta
+    path: "{{ base_path }}/raw"
+    incremental: {column: day, full_every_days: 3}
+    query: "select id, name, day from students"
+  destination: {path: "{{ base_path }}/students", mode: merge, keys: [id], deletes: delete}
+"""
+
+
+def test_watermark_when_everything_is_read_now_and_then_then_deleted_rows_are_found(
+    project: Callable[..., Project],
+) -> None:
+    made = project(WHOLE)
+    rows = "select id, name, date '2026-01-01' + id as day from values {} as t(id, name)"
+    made.put("raw", rows.format("(1, 'a'), (2, 'b'), (3, 'c'), (null, 'x')"))
+    day(made, 4)
+    assert names(made) == {1: "a", 2: "b", 3: "c", None: "x"}
+    # Row 1 is gone; of the rows of the last day, which was not over, row 3 came anew.
+    made.put("raw", rows.format("(2, 'not seen'), (3, 'C'), (null, 'y')"))
+    assert day(made, 5)["students"].notes == ()
+    assert names(made) == {1: "a", 2: "b", 3: "C", None: "y"}
+    assert day(made, 7)["students"].notes == (
+        "everything is read: students was read whole 3 days ago",
+    )
+    assert names(made) == {2: "not seen", 3: "C", None: "y"}
+
+
+CHANGES = """
+- name: people
+  source:
+    type: delta
+    path: "{{ base_path }}/raw"
+    query: "select id, name, gone from people"
+  destination:
+    path: "{{ base_path }}/people"
+    mode: scd1
+    keys: [id]
+    apply_as_delete_when: gone
+    except_columns: [gone]
+  dq_checks: ["dq/none_bad.sql"]
+- name: seen
+  depends_on: [people]
+  source:
+    type: delta
+    query: "select id, name, _change_type as kind, '{{ batch_id }}' as day from {{ changes('people') }}"
+  destination: {path: "{{ base_path }}/seen", mode: append}
+- name: latest
+  depends_on: [people]
+  source: {type: delta, query: "select id, upper(name) as name, _change_type = 'delete' as gone from {{ changes('people') }}"}
+  destination:
+    path: "{{ base_path }}/latest"
+    mode: merge
+    keys: [id]
+    apply_as_delete_when: gone
+    except_columns: [gone]
+"""  # noqa: E501
+BAD = "-- expect: value = 0\nselect count(*) from people where name = 'bad'"
+
+
+def put(made: Project, rows: str, **more: Any) -> None:
+    made.put("raw", f"select * from values {rows} as t(id, name, gone)", **more)
+
+
+def seen(made: Project, number: int) -> list[tuple[Any, ...]]:
+    return [row[:3] for row in made.rows("seen") if row[3] == f"day {number}"]
+
+
+def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
+    project: Callable[..., Project],
+) -> None:
+    made = project(CHANGES, files={"dq/none_bad.sql": BAD})
+    put(made, "(1, 'a', false), (2, 'b', false), (3, 'c', false)")
+    first = day(made, 1)
+    assert first["seen"].notes == ("everything is read: its table is not there yet",)
+    assert seen(made, 1) == [(1, "a", "insert"), (2, "b", "insert"), (3, "c", "insert")]
+
+    put(made, "(1, 'a', false), (2, 'B', false), (3, 'c', true), (4, 'd', false)")
+    second = day(made, 2)
+    assert second["seen"].notes == ()
+    assert seen(made, 2) == [
+        (2, "B", "update_postimage"), (3, "c", "delete"), (4, "d", "insert"),
+    ]  # fmt: skip
+    assert names(made, "latest") == {1: "A", 2: "B", 4: "D"}
+    assert second["latest"].counts.written == 1
+
+    # Nothing changed: nothing is read, written or committed.
+    versions = [made.log(table).version() for table in ("seen", "latest")]
+    assert set(day(made, 3).statuses.values()) == {"unchanged"}
+    assert [made.log(table).version() for table in ("seen", "latest")] == versions
+
+    # Several commits since, of which one was undone, one came and went, one came back.
+    put(made, "(1, 'bad', false), (5, 'e', false)")
+    assert day(made, 4)["people"].status.value == "dq_failed"
+    put(made, "(5, 'e', false), (6, 'f', false), (2, 'x', true)")
+    day(made, 5, select=("people",))
+    put(made, "(5, 'e', true), (6, 'F', false), (2, 'y', false)")
+    day(made, 6)
+    assert seen(made, 6) == [(2, "y", "update_postimage"), (6, "F", "insert")]
+    assert names(made, "latest") == {1: "A", 2: "Y", 4: "D", 6: "F"}
+
+    # The feed is gone: what goes by keys reads everything, what appends must not.
+    made.spark.sql(
+        f"alter table delta.`{made.path('people')}` set tblproperties ('{FEED_PROPERTY}' = 'false')"
+    )
+    put(made, "(4, 'dd', false)")
+    lost = day(made, 7)
+    told = "what changed in stage.group.people is not known: "
+    assert lost["latest"].notes[0].startswith(f"everything is read: {told}its changes since")
+    assert names(made, "latest") == {1: "A", 2: "Y", 4: "DD", 6: "F"}
+    refused = lost["seen"].error
+    assert refused is not None
+    assert "doubled by mode 'append'" in refused.message
+
+    # Edited: what is there was made by the old SQL. From then on changes again.
+    made.flow(CHANGES.replace("upper(name)", "concat(name, '!')"))
+    edited = day(made, 8, select=("people", "latest"))
+    assert edited["latest"].notes == ("everything is read: its SQL or settings were edited",)
+    assert names(made, "latest") == {1: "a!", 2: "y!", 4: "dd!", 6: "F!"}
+    put(made, "(7, 'g', false)")
+    again = day(made, 9, select=("people", "latest"))
+    assert again["latest"].notes == ()
+    assert again["latest"].counts.written == 1
+
+
+def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
+    project: Callable[..., Project],
+) -> None:
+    made = project(
+        """
+        - name: people
+          source: {type: delta, path: "{{ base_path }}/raw", query: "select * from people"}
+          destination: {path: "{{ base_path }}/people", cluster_by: [id]}
+        - name: seen
+          depends_on: [people]
+          source:
+            type: delta
+            query: "select id, name, _change_type as kind, '{{ batch_id }}' as day from people__changes"
+          destination: {path: "{{ base_path }}/seen", mode: append}
+        """  # noqa: E501
+    )
+    put(made, "(1, 'a', false), (1, 'a', false), (2, 'b', false)")
+    day(made, 1)
+    put(made, "(1, 'a', false), (2, 'B', false), (3, 'c', false), (3, 'c', false)")
+    assert day(made, 2)["seen"].error is None
+    assert seen(made, 2) == [
+        (1, "a", "delete"), (2, "B", "insert"), (2, "b", "delete"),
+        (3, "c", "insert"), (3, "c", "insert"),
+    ]  # fmt: skip

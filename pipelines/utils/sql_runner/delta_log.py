@@ -81,6 +81,15 @@ class DeltaLog:
         """What tells ``version`` from any other, also from one of a table made anew here."""
         return f"{self._snapshot().metadata().id()}@{version}"
 
+    def identity_then(self, version: int) -> str:
+        """The identity of ``version`` as it was told while that was the newest.
+
+        A table that is replaced has another id from then on; its log goes on.
+        """
+        none = self._jvm.scala.Option.empty()
+        snapshot = self._log().getSnapshotAt(version, none, none, False)
+        return f"{snapshot.metadata().id()}@{version}"
+
     def commit(self, version: int) -> Commit:
         """The commit that made ``version``."""
         log = self._log()

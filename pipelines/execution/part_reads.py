@@ -123,6 +123,8 @@ class _Reader:
             for source in self._sources
         ]
         notes = [f"everything is read: {reason}"] if reason else []
+        if last is not None and last.user_metadata["edition"] != self._step.edition:
+            notes.append("its SQL or settings were edited; rows appended before stay as they are")
         notes += [note for part in parts for note in part.notes]
         is_idle = last is not None and quiet and all(part.is_empty for part in parts)
         return Reading(

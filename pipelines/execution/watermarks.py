@@ -144,7 +144,7 @@ def read_part(
     is_new = high is not None and (low is None or high > low)
     overlap = _overlap(source, kind, appends)
     takes_nulls = column.nullable and not appends
-    if column.nullable and appends:
+    if column.nullable and appends and last is None:
         notes.append(f"{source.view}: rows without {column.name} are not read")
     top = _later(high, low)
     if kind != "date" and isinstance(top, datetime) and top.date() > at.date() + timedelta(days=1):

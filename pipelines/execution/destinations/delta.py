@@ -256,10 +256,7 @@ class DeltaTarget:
         if self._log.properties().get(FEED_PROPERTY, "").lower() == "true":
             return
         self._conf(_METADATA, json.dumps({"run_id": self._stamp["run_id"], "phase": "feed"}))
-        run_query(
-            self._session,
-            f"alter table {self._name()} set tblproperties ('{FEED_PROPERTY}' = 'true')",
-        )
+        self._log.set_property(FEED_PROPERTY, "true")
         self.before = self.after = self._log.version()
 
     def _name(self) -> str:

@@ -142,6 +142,11 @@ class DeltaLog:
         pairs = self._jvm.scala.jdk.javaapi.CollectionConverters.asJava(text)
         return {str(key): str(pairs[key]) for key in pairs}
 
+    def set_property(self, name: str, value: str) -> None:
+        """Sets a property of the table, by one commit more."""
+        table = "delta.`" + self.path.replace("`", "``") + "`"
+        self._spark.sql(f"alter table {table} set tblproperties ('{name}' = '{value}')")
+
     def has_version(self, version: int) -> bool:
         """Whether the table's log reaches ``version``."""
         newest = self.version()

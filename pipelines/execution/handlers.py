@@ -26,6 +26,7 @@ class Product:
         is_whole: whether the rows are made of all that the sources have, not of a part.
         is_idle: whether nothing that it is made of has changed since the last commit.
         marks: what the commit says of up to where the inputs were read.
+        has_news: whether the marks are to be kept even where no row of the table changes.
     """
 
     frame: DataFrame | None = None
@@ -34,6 +35,7 @@ class Product:
     is_whole: bool = True
     is_idle: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
+    has_news: bool = False
 
 
 Handler = Callable[["SparkSession", CompiledStep, RunContext], Product]

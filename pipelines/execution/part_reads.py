@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import StepError
 from pipelines.execution.changes import changes_since, whole_as_changes
-from pipelines.execution.reads import digest
+from pipelines.execution.reads import digest, outputs_read
 from pipelines.execution.watermarks import Watermark, read_part, watched_sources
 from pipelines.plan.changes import changes_read, reads_in_part
 from pipelines.results import utc_now
@@ -37,6 +37,7 @@ class Reading:
         is_whole: whether they are all rows.
         is_idle: whether nothing that the step reads has changed since its last commit.
         marks: what the commit says, so that the next run knows from where on to read.
+        has_news: whether the marks say more than the last commit.
         notes: what a user should know of it.
     """
 
@@ -44,6 +45,7 @@ class Reading:
     is_whole: bool = True
     is_idle: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
+    has_news: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -131,10 +133,12 @@ class _Reader:
             parts={**changes, **{part.view: part.rows for part in parts}},
             is_whole=last is None,
             is_idle=is_idle and self._reads_nothing_else(last),
+            has_news=last is None or not quiet or any(part.is_new for part in parts),
             marks={
                 "edition": self._step.edition,
                 "watermarks": {part.view: part.mark.said() for part in parts},
                 "read_versions": {one: self._outputs[one].identity for one in self._watched},
+                "read_whole": self._read_whole(),
             },
             notes=tuple(notes),
         )
@@ -211,5 +215,9 @@ class _Reader:
             return False
         if has_raw and settings.name not in watched:
             return False
-        read = digest({one: output.identity for one, output in self._outputs.items()})
-        return last is not None and last.user_metadata.get("read") == read
+        return last is not None and last.user_metadata["read_whole"] == self._read_whole()
+
+    def _read_whole(self) -> str:
+        """What tells the upstream tables that are read as a whole, as they are, from others."""
+        read = outputs_read(self._step, self._context.compiled.plan.graph)
+        return digest({one: self._outputs[one].identity for one in self._outputs if read[one]})

@@ -68,6 +68,7 @@ class Part:
         view: their name in SQL.
         rows: they, bounded; nothing is read yet.
         is_empty: whether it is known that there are none.
+        is_new: whether some are above the watermark.
         mark: up to where they reach.
         notes: what a user should know of them.
     """
@@ -75,6 +76,7 @@ class Part:
     view: str
     rows: DataFrame
     is_empty: bool
+    is_new: bool
     mark: Watermark
     notes: tuple[str, ...] = ()
 
@@ -160,7 +162,7 @@ def read_part(
         today if last is None else last.full_at,
     )
     bounded = _bounded(rows, column, _below(low, overlap), top, takes_nulls, is_empty=is_empty)
-    return Part(source.view, bounded, is_empty, mark, tuple(notes))
+    return Part(source.view, bounded, is_empty, is_new, mark, tuple(notes))
 
 
 def _column_of(rows: DataFrame, source: WatchedSource) -> StructField:

@@ -79,7 +79,7 @@ def head(ods: Ods) -> str:
 
 
 def day(made: Project, number: int, **options: Any) -> Ran:
-    return made.run(run_date=_date(number), batch_id=f"day {number}", **options)
+    return made.run(run_date=_date(number), batch_id=f"day number {number}", **options)
 
 
 def _date(number: int) -> Any:
@@ -231,6 +231,11 @@ def test_watermark_when_everything_is_read_now_and_then_then_deleted_rows_are_fo
         "everything is read: students was read whole 3 days ago",
     )
     assert names(made) == {2: "not seen", 3: "C", None: "y"}
+    # It is kept that everything was read, also where that changed nothing.
+    again = day(made, 10)
+    assert again.statuses == {"students": "unchanged"}
+    assert again["students"].notes == ("everything is read: students was read whole 3 days ago",)
+    assert day(made, 11)["students"].notes == ()
 
 
 CHANGES = """
@@ -273,7 +278,7 @@ def put(made: Project, rows: str, **more: Any) -> None:
 
 
 def seen(made: Project, number: int) -> list[tuple[Any, ...]]:
-    return [row[:3] for row in made.rows("seen") if row[3] == f"day {number}"]
+    return [row[:3] for row in made.rows("seen") if row[3] == f"day number {number}"]
 
 
 def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _TXN_APP = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
+_SKIP_EMPTY = "spark.databricks.delta.skipRecordingEmptyCommits"
 _WRITE_MODES = {"append": "append", "replace_partitions": "replace_partitions"}
 
 
@@ -109,6 +110,8 @@ class DeltaTarget:
             for name in (_TXN_APP, _TXN_VERSION):
                 self._session.conf.unset(name)
         self._find_commit()
+        if product.has_news and not self.changed and self.after is not None:
+            self._commit_marks()
 
     def rows(self) -> DataFrame:
         reader = self._session.read.format("delta")
@@ -248,6 +251,13 @@ class DeltaTarget:
     def _properties(self) -> Mapping[str, str]:
         """Properties of the table, for a write that makes it."""
         return {FEED_PROPERTY: "true"} if self._step.id in self._context.changes_wanted else {}
+
+    def _commit_marks(self) -> None:
+        """A commit without rows, so that the next run need not read the same again."""
+        self._conf(_SKIP_EMPTY, "false")
+        nothing = self._session.read.format("delta").load(self._path).limit(0)
+        write_delta(nothing, self._path, WriteOptions("append"))
+        self.after = self._log.version()
 
     def _keep_feed(self) -> None:
         """Turns the change data feed of a table that is there on, by a commit of its own."""

@@ -43,12 +43,13 @@ def step_words(result: StepResult) -> list[str]:
 
 
 def failure_lines(result: StepResult) -> list[str]:
-    """Why a step failed or which of its checks warned, one matter a line."""
+    """Why a step failed, which of its checks warned, and its notes: one matter a line."""
     step = result.as_dict()
     lines = error_lines(step["error"]) if step["error"] and step["status"] in BROKEN else []
     told = ("warned", "failed", "error")
     checks = [check for check in step["dq"] if check["status"] in told]
-    return [*lines, *(f"{check['status']}: {check_text(check)}" for check in checks)]
+    notes = [f"note: {one_line(note)}" for note in step["notes"]]
+    return [*lines, *(f"{check['status']}: {check_text(check)}" for check in checks), *notes]
 
 
 def error_lines(error: Mapping[str, Any]) -> list[str]:

@@ -78,6 +78,10 @@ _MODEL = {
         "A pre_view that is made of nothing, or of two things.",
         "Give one of `path` (with `format`), `datasource` (with `table` or `query_text`), `query`.",
     ),
+    "overlap": FindingRule(
+        "An `overlap` that is neither a number nor a time.",
+        "Write a number for a column of numbers, else such as `1 hour` or `2 days`.",
+    ),
     "destination": FindingRule(
         "Keys of a `destination` that do not go together, or lack one.",
         "Follow the message: each mode says which keys and formats it needs.",
@@ -164,6 +168,17 @@ _PLAN = {
     ),
     "duplicate-column": FindingRule(
         "`keys`, `partition_by` or `cluster_by` names a column twice.", "Name it once."
+    ),
+    "part-read": FindingRule(
+        "A step reads only what changed, and its destination would lose or double rows, or cannot "
+        "say up to where it was read.",
+        "Write a Delta table by `append` or by keys; `append` takes no `overlap` and no "
+        "`full_every_days`.",
+    ),
+    "part-partitions": FindingRule(
+        "A step replaces whole partitions by a part of its source.",
+        "Let its SQL read the touched partitions whole, and what is new as a pre_view.",
+        "warning",
     ),
     "outside-scratch": FindingRule(
         "A small run would write outside of its scratch place.",

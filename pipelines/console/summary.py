@@ -108,6 +108,12 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
         yield styled(counted(len(warned), "warning"), "yellow")
         for step, check in warned:
             yield styled(f"! {step.get('id')}  {check_text(check)}", "yellow")
+    noted = [(step, note) for step in steps for note in step.get("notes") or ()]
+    if noted:
+        yield ""
+        yield styled(counted(len(noted), "note"), "dim")
+        for step, note in noted:
+            yield styled(f"  {step.get('id')}  {one_line(note)}", "dim")
     unjudged = sum(
         check.get("status") == "not_judged" for step in steps for check in step.get("dq") or ()
     )

@@ -1,7 +1,8 @@
 """One attempt of a step: the commit protocol, from its own session to checked rows.
 
-1. A session of its own, with its declared inputs as views, each pinned to a version.
+1. A session of its own, for its declared inputs, each pinned to a version.
 2. Has this batch's step committed already, in an earlier run or attempt? Then no second write.
+   Only now is it known which commit was its last, and so what of its inputs is new.
 3. Write: one commit, stamped with who wrote it.
 4. Checks on that version. A failed one undoes the write.
 
@@ -11,7 +12,7 @@ step again from 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError
@@ -22,7 +23,8 @@ from pipelines.execution.contracts import (
 )
 from pipelines.execution.destinations import Target, open_target
 from pipelines.execution.handlers import produce
-from pipelines.execution.inputs import register_inputs
+from pipelines.execution.inputs import register_inputs, upstream_outputs
+from pipelines.execution.part_reads import reading_of
 from pipelines.execution.session import clone_session
 from pipelines.results import CheckResult, DestinationState, WriteCounts
 from pipelines.utils import dq_checks
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.execution.context import Output, RunContext
+    from pipelines.execution.part_reads import Reading
     from pipelines.plan.compile import CompiledCheck, CompiledStep
 
 
@@ -44,6 +47,7 @@ class Outcome:
         read: the outputs of other steps that it read, by step id.
         changed: whether anything was written.
         failed: the failed checks' error; the write was undone then.
+        notes: what a user should know of how its inputs were read.
     """
 
     output: Output | None
@@ -54,6 +58,7 @@ class Outcome:
     changed: bool
     explain: str = ""
     failed: DataQualityError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome:
@@ -69,22 +74,15 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
             the next attempt finds.
     """
     session = clone_session(context.spark, {})
-    read = register_inputs(session, step, context)
+    read = upstream_outputs(session, step, context)
     identities = {step_id: output.identity for step_id, output in read.items()}
     target = open_target(session, step, context, identities)
-    told = ""
     looks_back = context.is_resumed or number > 1
-    if not (looks_back and target.find_own_write()):
-        product = with_promises_kept(session, step, produce(session, step, context))
-        if product.frame is not None and (
-            step.settings.debug or context.compiled.plan.request.debug
-        ):
-            told = explain(product.frame)
-        with broken_promise_told(step):
-            target.write(product)
-            if product.frame is None:
-                check_written(session, step, target.rows)
-    checks, failed = _check(session, step, target, context.judges_checks)
+    is_done = looks_back and target.find_own_write()
+    with reading_of(session, step, context, read, is_done=is_done) as reading:
+        register_inputs(session, step, context, read, reading.parts)
+        told = "" if is_done else _write(session, step, context, target, reading)
+        checks, failed = _check(session, step, target, context.judges_checks)
     output = target.keep() if failed is None else None
     return Outcome(
         output=output,
@@ -95,6 +93,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
         changed=target.changed,
         explain=told,
         failed=failed,
+        notes=reading.notes,
     )
 
 
@@ -123,6 +122,32 @@ def runnable_check(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq
         owner=check.header.values.get("owner", ""),
         judged=judged,
     )
+
+
+def _write(
+    session: SparkSession,
+    step: CompiledStep,
+    context: RunContext,
+    target: Target,
+    reading: Reading,
+) -> str:
+    """Makes the step's rows and writes them; returns their plan where it was asked for."""
+    product = with_promises_kept(session, step, produce(session, step, context))
+    product = replace(
+        product,
+        is_whole=reading.is_whole,
+        is_idle=reading.is_idle,
+        marks=reading.marks,
+        has_news=reading.has_news,
+    )
+    told = ""
+    if product.frame is not None and (step.settings.debug or context.compiled.plan.request.debug):
+        told = explain(product.frame)
+    with broken_promise_told(step):
+        target.write(product)
+        if product.frame is None:
+            check_written(session, step, target.rows)
+    return told
 
 
 def _check(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipelines.execution.reads import digest
 from pipelines.execution.sampling import take_all
+from pipelines.plan.changes import changes_wanted
 from pipelines.utils.datasource import DataSource
 
 if TYPE_CHECKING:
@@ -113,6 +115,11 @@ class RunContext:
     def datasource(self, name: str) -> DataSource:
         """A datasource by name, its secrets looked up; it gives the rows that the run takes."""
         return replace(self._connect(name), take=self.take)
+
+    @cached_property
+    def changes_wanted(self) -> frozenset[str]:
+        """The steps, by id, whose tables keep a feed of their changes for others."""
+        return changes_wanted(self.compiled)
 
     @property
     def judges_checks(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,18 @@ class Product:
 
     Attributes:
         is_whole: whether the rows are made of all that the sources have, not of a part.
+        is_idle: whether nothing that it is made of has changed since the last commit.
+        marks: what the commit says of up to where the inputs were read.
+        has_news: whether the marks are to be kept even where no row of the table changes.
     """
 
     frame: DataFrame | None = None
     statement: Sql | None = None
     kind: StatementKind = StatementKind.QUERY
     is_whole: bool = True
+    is_idle: bool = False
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    has_news: bool = False
 
 
 Handler = Callable[["SparkSession", CompiledStep, RunContext], Product]

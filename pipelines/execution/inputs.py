@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DatasourceError, SqlError, StepError
@@ -21,36 +22,97 @@ if TYPE_CHECKING:
 _TRAVELS = ("versionAsOf", "timestampAsOf")
 
 
-def register_inputs(
+def upstream_outputs(
     session: SparkSession, step: CompiledStep, context: RunContext
 ) -> dict[str, Output]:
-    """Makes the views of ``step`` in ``session``.
-
-    Returns:
-        The output of each upstream step that it may read, by step id.
+    """The output of each upstream step that ``step`` may read, by step id.
 
     Raises:
-        DatasourceError: a database or file cannot be reached; names datasource and host.
-        SqlError: a pre_view's statement cannot be resolved.
+        StepError: one that its SQL names was never written.
     """
     outputs: dict[str, Output] = {}
-    for step_id, names in outputs_read(step, context.compiled.plan.graph).items():
+    for step_id in outputs_read(step, context.compiled.plan.graph):
         output = context.outputs.get(step_id) or current_output(
             session, context.compiled.steps[step_id], context
         )
         if output is None:
             _refuse_if_read(step, step_id)
             continue
-        frame = read_output(session, output)
         outputs[step_id] = output
-        for name in names:
-            frame.createOrReplaceTempView(name)
-    for view in step.settings.pre_views:
-        _pre_view(session, step, view, context).createOrReplaceTempView(view.name)
-    raw = _raw_source(session, step, context)
-    if raw is not None:
-        raw.createOrReplaceTempView(step.settings.name)
     return outputs
+
+
+def register_inputs(
+    session: SparkSession,
+    step: CompiledStep,
+    context: RunContext,
+    outputs: Mapping[str, Output],
+    parts: Mapping[str, DataFrame],
+) -> None:
+    """Makes the views of ``step`` in ``session``.
+
+    Args:
+        session: the step's own.
+        step: the step.
+        context: of the run.
+        outputs: of the upstream steps that it may read, by step id.
+        parts: the rows of views that are not read whole, by name.
+
+    Raises:
+        DatasourceError: a database or file cannot be reached; names datasource and host.
+        SqlError: a pre_view's statement cannot be resolved.
+    """
+    for step_id, names in outputs_read(step, context.compiled.plan.graph).items():
+        if step_id in outputs and names:
+            frame = read_output(session, outputs[step_id])
+            for name in names:
+                frame.createOrReplaceTempView(name)
+    for name, frame in parts.items():
+        frame.createOrReplaceTempView(name)
+    for view in step.settings.pre_views:
+        if view.name not in parts:
+            _pre_view(session, step, view, context).createOrReplaceTempView(view.name)
+    source = step.settings.source
+    if source is not None and source.has_raw_input and step.settings.name not in parts:
+        read_raw(session, source, context).createOrReplaceTempView(step.settings.name)
+
+
+def read_raw(session: SparkSession, what: Source | PreView, context: RunContext) -> DataFrame:
+    """The rows of a source, or of a pre_view that is no query; nothing is read yet.
+
+    Raises:
+        DatasourceError: a database or file cannot be reached; names datasource and host.
+        SqlError: files cannot be read.
+    """
+    if what.datasource is None:
+        kind = getattr(what, "type", None) or getattr(what, "format", None) or ""
+        return _from_files(session, context, kind, what.path or "", what.options)
+    partition = getattr(what, "partition", None)
+    with _told_where(context, what.datasource) as datasource:
+        return datasource.read(
+            session,
+            what.table,
+            query_text=what.query_text,
+            partition=partition,
+            options=what.options,
+        )
+
+
+def read_highest(
+    session: SparkSession, what: Source | PreView, column: str, context: RunContext
+) -> DataFrame:
+    """One row with the highest value of a column of what `read_raw` reads.
+
+    Raises:
+        DatasourceError: as there.
+        SqlError: as there.
+    """
+    if what.datasource is None:
+        return read_raw(session, what, context).selectExpr(f"max(`{column}`) as highest")
+    with _told_where(context, what.datasource) as datasource:
+        return datasource.highest(
+            session, column, what.table, query_text=what.query_text, options=what.options
+        )
 
 
 def raw_sources(session: SparkSession, context: RunContext) -> Iterator[DataFrame]:
@@ -67,7 +129,7 @@ def raw_sources(session: SparkSession, context: RunContext) -> Iterator[DataFram
     for step in steps:
         source = step.settings.source
         if source is not None and source.has_raw_input and is_outside(source.path):
-            yield _from_source(session, source, context)
+            yield read_raw(session, source, context)
         for view in step.settings.pre_views:
             if view.name not in step.pre_view_sql and is_outside(view.path):
                 yield _pre_view(session, step, view, context)
@@ -113,51 +175,21 @@ def _refuse_if_read(step: CompiledStep, upstream: str) -> None:
         )
 
 
-def _raw_source(session: SparkSession, step: CompiledStep, context: RunContext) -> DataFrame | None:
-    source = step.settings.source
-    if source is None or not source.has_raw_input:
-        return None
-    return _from_source(session, source, context)
-
-
-def _from_source(session: SparkSession, source: Source, context: RunContext) -> DataFrame:
-    if source.datasource is not None:
-        return _from_datasource(
-            session,
-            context,
-            source.datasource,
-            table=source.table,
-            query_text=source.query_text,
-            partition=source.partition,
-            options=source.options,
-        )
-    return _from_files(session, context, source.type or "", source.path or "", source.options)
-
-
 def _pre_view(
     session: SparkSession, step: CompiledStep, view: PreView, context: RunContext
 ) -> DataFrame:
     if view.name in step.pre_view_sql:
         statement = step.pre_view_sql[view.name]
         return run_query(session, statement.text, file=statement.file or f"pre_view {view.name}")
-    if view.datasource is not None:
-        return _from_datasource(
-            session,
-            context,
-            view.datasource,
-            table=view.table,
-            query_text=view.query_text,
-            options=view.options,
-        )
-    return _from_files(session, context, view.format or "", view.path or "", view.options)
+    return read_raw(session, view, context)
 
 
-def _from_datasource(
-    session: SparkSession, context: RunContext, name: str, **what: object
-) -> DataFrame:
+@contextmanager
+def _told_where(context: RunContext, name: str) -> Iterator[DataSource]:
+    """The datasource called ``name``; what breaks meanwhile is told with it and its host."""
     datasource = context.datasource(name)
     try:
-        return datasource.read(session, **what)  # type: ignore[arg-type]
+        yield datasource
     except Exception as error:
         raise _unreadable(datasource, as_sql_error(error)) from error
 

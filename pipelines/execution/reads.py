@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from pipelines.plan.changes import changes_read
+
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
     from pipelines.plan.graph import Graph
@@ -19,9 +21,10 @@ def outputs_read(step: CompiledStep, graph: Graph) -> dict[str, frozenset[str]]:
     """The steps upstream that ``step`` may read, by id, with the names that their views get.
 
     A name that does not occur in the step's SQL or checks cannot be read. A script, and SQL that
-    builds names with `identifier()`, may read all.
+    builds names with `identifier()`, may read all. A step that only the changes are read of has no
+    names.
     """
-    words = words_of(step)
+    words, changes = words_of(step), changes_read(step, graph)
     above = graph.ancestors(step.id)
     read: dict[str, frozenset[str]] = {}
     for step_id, node in graph.steps.items():
@@ -29,7 +32,7 @@ def outputs_read(step: CompiledStep, graph: Graph) -> dict[str, frozenset[str]]:
             continue
         names = {node.step.name, node.step.destination.view or node.step.name}
         used = names if words is None else {name for name in names if name.lower() in words}
-        if used:
+        if used or step_id in changes:
             read[step_id] = frozenset(used)
     return read
 

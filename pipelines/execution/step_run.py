@@ -133,6 +133,7 @@ class _StepRun:
             upstream_versions={one: output.version for one, output in outcome.read.items()},
             checks=outcome.checks,
             explain=outcome.explain,
+            notes=outcome.notes,
         )
         if outcome.output is not None:
             self.context.outputs[self.step.id] = outcome.output

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
 from pipelines.plan.outside import check_small_run
+from pipelines.plan.part_checks import check_parts
 from pipelines.plan.table_checks import Tables, check_tables
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def check_plan(compiled: CompiledPlan, tables: Tables) -> tuple[Finding, ...]:
         compiled: the plan.
         tables: tells the tables of a statement.
     """
-    findings = [*compiled.findings, *check_tables(compiled, tables)]
+    findings = [
+        *compiled.findings,
+        *check_tables(compiled, tables),
+        *check_parts(compiled, tables),
+    ]
     for check in _CHECKS:
         findings += check(compiled)
     return in_file_order(findings)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
+from pipelines.plan.changes import changes_view
 
 if TYPE_CHECKING:
     from pipelines.lineage.tables import StatementTables, TableUse
@@ -47,6 +48,7 @@ class _FlowTables:
         for step_id, node in self.graph.steps.items():
             for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
                 self.givers[name].append(step_id)
+            self.givers[changes_view(node.step.name).lower()].append(step_id)
         for step in compiled.steps.values():
             if step.settings.destination.path:
                 self.writers[step.settings.destination.path.rstrip("/")] = step.id
@@ -170,6 +172,7 @@ class _StepTables:
                 continue
             waited = steps[ids[0]].step
             names = {waited.name.lower(), (waited.destination.view or waited.name).lower()}
+            names.add(changes_view(waited.name).lower())
             if names & self.read:
                 continue
             if comments is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.lineage.graph import Edge, LineageGraph, LineageNode
+from pipelines.plan.changes import changes_view
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
@@ -26,6 +27,7 @@ def table_graph(compiled: CompiledPlan, tables: Tables) -> LineageGraph:
     for step_id, node in compiled.plan.graph.steps.items():
         for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
             givers[name].append(step_id)
+        givers[changes_view(node.step.name).lower()].append(step_id)
     writers = {
         step.settings.destination.path: step.id
         for step in compiled.steps.values()

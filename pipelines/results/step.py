@@ -71,6 +71,7 @@ class StepResult:
         reason: why it was skipped, blocked or checkpointed; empty otherwise.
         upstream_versions: version of each upstream table that the step read, by step id.
         explain: the plans that ``debug: true`` asked for; empty otherwise.
+        notes: what a user should know though nothing is wrong, such as that all was read again.
     """
 
     id: str
@@ -90,6 +91,7 @@ class StepResult:
     error: ErrorInfo | None = None
     reason: str = ""
     explain: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def duration_seconds(self) -> float:
@@ -126,4 +128,5 @@ class StepResult:
             "dq": [check.as_dict() for check in self.checks],
             "error": self.error.as_dict() if self.error else None,
             "explain": self.explain,
+            "notes": list(self.notes),
         }

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipelines.spec.expectations import parse_expectation
+from pipelines.spec.incremental import Incremental
 from pipelines.spec.policies import RetryPolicy
 from pipelines.spec.templated import NAME_PATTERN, Spec, Templated, TemplatedBool, is_template
 
@@ -86,6 +87,8 @@ class Source(Spec):
     """A `.sql` file of the project, or SQL text, over the raw source and all upstream views."""
     partition: Partition | None = None
     """Read the table in ranges, side by side."""
+    incremental: Incremental | None = None
+    """Read only what came or changed since the step last succeeded."""
     options: Options = Field(default_factory=dict)
     """Spark reader options, passed on as they are."""
 
@@ -110,6 +113,8 @@ class Source(Spec):
                 raise _wrong("source", f"type '{self.type}' needs 'path'")
         if self.partition is not None and self.table is None:
             raise _wrong("source", "'partition' needs 'table'")
+        if self.incremental is not None and not self.has_raw_input:
+            raise _wrong("source", "'incremental' needs 'datasource' or 'path'")
         return self
 
     @property
@@ -134,6 +139,8 @@ class PreView(Spec):
     """SQL in the database's own dialect, run there."""
     query: str | None = None
     """A `.sql` file of the project, or SQL text, over upstream views and earlier pre_views."""
+    incremental: Incremental | None = None
+    """Read only what came or changed since the step last succeeded."""
     options: Options = Field(default_factory=dict)
     """Spark reader options, passed on as they are."""
 
@@ -147,6 +154,8 @@ class PreView(Spec):
             raise _wrong("pre_view", "'path' needs 'format'")
         if self.datasource is not None and (self.table is None) == (self.query_text is None):
             raise _wrong("pre_view", "'datasource' needs 'table' or 'query_text', one of them")
+        if self.incremental is not None and self.query is not None:
+            raise _wrong("pre_view", "'incremental' needs 'datasource' or 'path'")
         return self
 
 

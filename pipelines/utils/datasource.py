@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
     from pipelines.spec.steps import Partition
 
@@ -134,8 +134,7 @@ class DataSource:
             partition: read the table in ranges, side by side.
             options: more reader options, which win.
         """
-        merged = {**self.options(), **{k: _text(v) for k, v in (options or {}).items()}}
-        reader = spark.read.format(self.type).options(**merged)
+        reader = self._reader(spark, options)
         if self.type != "jdbc":
             return self._given(reader.load("/".join(p for p in (self.path, table) if p)))
         if query_text is not None:
@@ -150,6 +149,41 @@ class DataSource:
                 numPartitions=str(partition.count),
             )
         return self._given(reader.load())
+
+    def highest(
+        self,
+        spark: SparkSession,
+        column: str,
+        table: str | None = None,
+        *,
+        query_text: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> DataFrame:
+        """One row with the highest value of a column; a database finds it and sends no more.
+
+        Args:
+            spark: the session.
+            column: its name; case does not matter.
+            table: as in `read`.
+            query_text: as in `read`.
+            options: as in `read`.
+        """
+        whole = replace(self, identifier_case="preserve", take=None).read(
+            spark, table, query_text=query_text, options=options
+        )
+        name = next(one for one in whole.columns if one.lower() == column.lower())
+        if self.type != "jdbc":
+            return whole.selectExpr(f"max(`{name}`) as highest")
+        jvm: Any = spark._jvm
+        dialect = jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(self.url or "")
+        rows = table if query_text is None else f"({query_text})"
+        # Spark's reader would fetch all rows to find it: the database is asked in its own words.
+        query = f"select max({dialect.quoteIdentifier(name)}) highest from {rows} bounded"
+        return self._reader(spark, options).option("query", query).load()
+
+    def _reader(self, spark: SparkSession, options: Mapping[str, Any] | None) -> DataFrameReader:
+        given = {key: _text(value) for key, value in (options or {}).items()}
+        return spark.read.format(self.type).options(**{**self.options(), **given})
 
     def _given(self, frame: DataFrame) -> DataFrame:
         """``frame`` with its columns in the case asked for, and the rows that are taken."""

@@ -13,9 +13,11 @@ from pipelines.execution.analysis.checks import CheckAnalysis
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews
 from pipelines.execution.analysis.sources import Columns, Key, SourceColumns, raw_inputs
 from pipelines.execution.analysis.step import StepAnalysis
+from pipelines.execution.analysis.watched import unfit_to_watch
 from pipelines.execution.reads import outputs_read
 from pipelines.execution.session import clone_session
 from pipelines.lineage.flow_columns import AnalysedStep, Analysis
+from pipelines.plan.changes import CHANGE_COLUMNS, changes_read
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -118,11 +120,18 @@ class _FlowAnalysis:
                     unknown.add(name)
                 else:
                     inputs[name], origins[name] = columns, upstream
+        for upstream, view in changes_read(step, self._compiled.plan.graph).items():
+            columns = self._done[upstream].columns if upstream in self._done else None
+            if columns is None:
+                unknown.add(view)
+            else:
+                inputs[view], origins[view] = (*columns, *CHANGE_COLUMNS), upstream
         document = self._compiled.plan.flow.document
         for raw in raw_inputs(step):
             try:
                 self._raw[raw.key] = inputs[raw.view] = self._sources.of(raw)
                 origins[raw.view] = raw.label
+                self._findings[step.id] += unfit_to_watch(raw, inputs[raw.view], document)
             except PipelineError as error:
                 unknown.add(raw.view)
                 self._findings[step.id].append(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import DestinationError
+from pipelines.execution.changes import FEED_PROPERTY
 from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations.keyed import KeyedWrite
 from pipelines.results import DestinationState, WriteCounts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _TXN_APP = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
+_SKIP_EMPTY = "spark.databricks.delta.skipRecordingEmptyCommits"
 _WRITE_MODES = {"append": "append", "replace_partitions": "replace_partitions"}
 
 
@@ -48,7 +50,8 @@ class DeltaTarget:
         self._destination = step.settings.destination
         self._path = self._destination.path or ""
         self._log = DeltaLog(session, self._path)
-        self._stamp = stamp
+        self._stamp: Mapping[str, Any] = stamp
+        self._said = self._stamp
         self.before = self._log.version()
         self.after = self.before
         self.counts = WriteCounts()
@@ -90,7 +93,11 @@ class DeltaTarget:
         self.before, self.after = (first - 1 if first else None), own[0].version
 
     def write(self, product: Product) -> None:
-        self._conf(_METADATA, json.dumps(self._stamp))
+        if product.is_idle:
+            return
+        self._said = {**self._stamp, **product.marks}
+        self._keep_feed()
+        self._conf(_METADATA, json.dumps(self._said))
         self._conf(_TXN_APP, f"{self._stamp['batch_id']}/{self._step.id}@{self.before}")
         self._conf(_TXN_VERSION, "1")
         try:
@@ -103,6 +110,8 @@ class DeltaTarget:
             for name in (_TXN_APP, _TXN_VERSION):
                 self._session.conf.unset(name)
         self._find_commit()
+        if product.has_news and not self.changed and self.after is not None:
+            self._commit_marks()
 
     def rows(self) -> DataFrame:
         reader = self._session.read.format("delta")
@@ -202,6 +211,7 @@ class DeltaTarget:
             partition_by=destination.partition_by,
             cluster_by=destination.cluster_by if is_new or write_mode == "overwrite" else (),
             options=destination.options,
+            properties=self._properties,
         )
         write_delta(frame, self._path, how)
 
@@ -231,11 +241,33 @@ class DeltaTarget:
             self._session.conf.unset(name)
         empty = self._session.createDataFrame([], columns)
         layout = (self._destination.partition_by, self._destination.cluster_by)
-        how = WriteOptions("overwrite", "overwrite", *layout)
+        how = WriteOptions("overwrite", "overwrite", *layout, properties=self._properties)
         write_delta(empty, self._path, how)
         for name, value in kept.items():
             self._conf(name, str(value))
-        self._conf(_METADATA, json.dumps(self._stamp))
+        self._conf(_METADATA, json.dumps(self._said))
+
+    @property
+    def _properties(self) -> Mapping[str, str]:
+        """Properties of the table, for a write that makes it."""
+        return {FEED_PROPERTY: "true"} if self._step.id in self._context.changes_wanted else {}
+
+    def _commit_marks(self) -> None:
+        """A commit without rows, so that the next run need not read the same again."""
+        self._conf(_SKIP_EMPTY, "false")
+        nothing = self._session.read.format("delta").load(self._path).limit(0)
+        write_delta(nothing, self._path, WriteOptions("append"))
+        self.after = self._log.version()
+
+    def _keep_feed(self) -> None:
+        """Turns the change data feed of a table that is there on, by a commit of its own."""
+        if self.before is None or not self._properties:
+            return
+        if self._log.properties().get(FEED_PROPERTY, "").lower() == "true":
+            return
+        self._conf(_METADATA, json.dumps({"run_id": self._stamp["run_id"], "phase": "feed"}))
+        self._log.set_property(FEED_PROPERTY, "true")
+        self.before = self.after = self._log.version()
 
     def _name(self) -> str:
         escaped = self._path.replace("`", "``")

@@ -118,6 +118,7 @@ class CompiledStep:
         retry: its policy, the flow's defaults filled in.
         timeout_seconds: time limit of an attempt; None is no limit.
         fingerprint: changes with the SQL, the settings, the checks and the script.
+        edition: changes with what makes the rows, but not from one day or run to the next.
     """
 
     planned: PlannedStep
@@ -128,6 +129,7 @@ class CompiledStep:
     retry: RetryPolicy
     timeout_seconds: float | None
     fingerprint: str
+    edition: str = ""
 
     @property
     def id(self) -> str:

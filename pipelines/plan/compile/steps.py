@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TemplateError, near_names
+from pipelines.plan.changes import changes_view
 from pipelines.plan.compile.compiled import (
     CompiledCheck,
     CompiledStep,
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 # What a step is told by, not what it does: a change of these makes no other result.
 _NOT_PRINTED = {"name", "description", "owner", "tags", "retry", "timeout_seconds", "debug", "when",
                 "on_failure", "depends_on"}  # fmt: skip
+# Nor do these make other rows of the same inputs.
+_NOT_IN_EDITION: Any = {**dict.fromkeys((*_NOT_PRINTED, "dq_checks", "columns"), True),
+                   "source": {"incremental"},
+                   "pre_views": {"__all__": {"incremental"}}}  # fmt: skip
+_LEAST_BATCH_ID = 8
+"""A shorter one could stand anywhere in a text without meaning the batch."""
 
 
 class StepCompiler:
@@ -100,20 +107,27 @@ class StepCompiler:
             retry=self._retry.overridden_by(settings.retry),
             timeout_seconds=settings.timeout_seconds or self._timeout,
             fingerprint=self._fingerprint(settings, sql, pre_view_sql, done, script),
+            edition=self._edition(settings, sql, pre_view_sql, script),
         )
 
     def _step_names(self, node: StepNode, raw: Mapping[str, Any]) -> dict[str, Any]:
         """What the step's templates see."""
         graph, place = self._plan.graph, node.place
 
-        def source(name: str) -> str:
+        def upstream(word: str, name: str) -> str:
             above = {graph.steps[step_id].step.name for step_id in graph.ancestors(node.id)}
             if name not in above:
                 raise TemplateError(
-                    f"source({name!r}): {node.id} does not depend on it",
+                    f"{word}({name!r}): {node.id} does not depend on it",
                     near=near_names(name, above),
                 )
             return name
+
+        def source(name: str) -> str:
+            return upstream("source", name)
+
+        def changes(name: str) -> str:
+            return changes_view(upstream("changes", name))
 
         names = {
             **self._names,
@@ -121,6 +135,7 @@ class StepCompiler:
             "group": {"name": node.group.name, "description": node.group.description},
             "name": node.step.name,
             "source": source,
+            "changes": changes,
         }
         params = raw.get("params") or {}
         names["params"] = self._templates.tree(params, names, (*place, "params"))
@@ -146,7 +161,8 @@ class StepCompiler:
         self, check: DqCheck, names: Mapping[str, Any], place: Place
     ) -> CompiledCheck | None:
         params = {**names["params"], **check.params}
-        sql = self._templates.sql_file(check.file, {**names, "params": params}, place)
+        seen = {**names, "params": params, "changes": _refuse_changes}
+        sql = self._templates.sql_file(check.file, seen, place)
         if sql is None:
             return None
         header, findings = read_check_header(sql.text, sql.file)
@@ -215,11 +231,38 @@ class StepCompiler:
                 if name in used
             },
         }
-        text = json.dumps(content, sort_keys=True, default=str)
         # Neither the run nor the folder that the project lies in makes another result.
-        for told in (self._plan.request.run_id, str(self._plan.flow.project_dir)):
-            text = text.replace(told, "")
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(content, (self._plan.request.run_id, str(self._plan.flow.project_dir)))
+
+    def _edition(
+        self, settings: Step, sql: Sql | None, pre_views: Mapping[str, Sql], script: str
+    ) -> str:
+        content = {
+            "settings": settings.model_dump(
+                mode="json", exclude=_NOT_IN_EDITION, exclude_defaults=True
+            ),
+            "sql": sql.text if sql else "",
+            "pre_views": {name: statement.text for name, statement in pre_views.items()},
+            "script": script,
+        }
+        request, batch_id = self._plan.request, str(self._names["batch_id"])
+        days = [day.isoformat() for day in (request.run_date, *request.window)]
+        days += [day.replace("-", "") for day in days]
+        told = [request.run_id, str(self._plan.flow.project_dir), *days]
+        told += [batch_id] if len(batch_id) >= _LEAST_BATCH_ID else []
+        return _digest(content, told)[:16]
+
+
+def _refuse_changes(name: str) -> str:
+    raise TemplateError(f"changes({name!r}): a check looks at whole tables")
+
+
+def _digest(content: Mapping[str, Any], leave_out: Iterable[str]) -> str:
+    """The hash of ``content``, wherever the texts to leave out stand in it."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    for told in leave_out:
+        text = text.replace(told, "")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _at(tree: Any, place: Place) -> Any:

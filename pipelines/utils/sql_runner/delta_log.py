@@ -24,6 +24,7 @@ class Commit:
         operation: Delta's word, such as ``WRITE`` or ``MERGE``.
         metrics: Delta's operation metrics.
         user_metadata: what the writer said of itself; empty if it is not a JSON mapping.
+        parameters: Delta's operation parameters.
     """
 
     version: int
@@ -31,6 +32,7 @@ class Commit:
     operation: str
     metrics: Mapping[str, str] = field(default_factory=dict)
     user_metadata: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> WriteCounts:
@@ -79,6 +81,15 @@ class DeltaLog:
         """What tells ``version`` from any other, also from one of a table made anew here."""
         return f"{self._snapshot().metadata().id()}@{version}"
 
+    def identity_then(self, version: int) -> str:
+        """The identity of ``version`` as it was told while that was the newest.
+
+        A table that is replaced has another id from then on; its log goes on.
+        """
+        none = self._jvm.scala.Option.empty()
+        snapshot = self._log().getSnapshotAt(version, none, none, False)
+        return f"{snapshot.metadata().id()}@{version}"
+
     def commit(self, version: int) -> Commit:
         """The commit that made ``version``."""
         log = self._log()
@@ -103,6 +114,38 @@ class DeltaLog:
             if commit.timestamp_ms < since_ms:
                 return
             yield commit
+
+    def standing(self, most: int = 1_000) -> Iterator[Commit]:
+        """Commits from the newest back, less RESTOREs and what they undid.
+
+        They end where the log does, and at a RESTORE to a time, which does not tell the version.
+        """
+        version = self.version()
+        for _ in range(most):
+            if version is None or version < 0 or not self._has_commit(version):
+                return
+            commit = self.commit(version)
+            if commit.operation == "RESTORE":
+                to = commit.parameters.get("version")
+                version = int(to) if to not in (None, "null", "") else None
+                continue
+            yield commit
+            version -= 1
+
+    def time_ms(self, version: int) -> int | None:
+        """When ``version`` was committed, milliseconds since 1970 UTC; None once that is lost."""
+        return self.commit(version).timestamp_ms if self._has_commit(version) else None
+
+    def properties(self) -> Mapping[str, str]:
+        """The table's properties, as they are in its newest version."""
+        text = self._snapshot().metadata().configuration()
+        pairs = self._jvm.scala.jdk.javaapi.CollectionConverters.asJava(text)
+        return {str(key): str(pairs[key]) for key in pairs}
+
+    def set_property(self, name: str, value: str) -> None:
+        """Sets a property of the table, by one commit more."""
+        table = "delta.`" + self.path.replace("`", "``") + "`"
+        self._spark.sql(f"alter table {table} set tblproperties ('{name}' = '{value}')")
 
     def has_version(self, version: int) -> bool:
         """Whether the table's log reaches ``version``."""
@@ -148,4 +191,5 @@ def _commit(version: int, info: Mapping[str, Any]) -> Commit:
         operation=str(info.get("operation", "UNKNOWN")),
         metrics=info.get("operationMetrics") or {},
         user_metadata=said if isinstance(said, dict) else {},
+        parameters=info.get("operationParameters") or {},
     )

@@ -24,6 +24,7 @@ class WriteOptions:
         schema_policy: ``strict``, ``evolve`` or ``overwrite``.
         cluster_by: for a table that this write makes or replaces as a whole.
         options: Spark writer options, passed on as they are.
+        properties: of the table, where this write makes or replaces it as a whole.
     """
 
     mode: str = "overwrite"
@@ -31,6 +32,7 @@ class WriteOptions:
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
@@ -48,7 +50,7 @@ def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
         writer = writer.option("mergeSchema", "true")
     if how.partition_by:
         writer = writer.partitionBy(*how.partition_by)
-    for name, value in how.options.items():
+    for name, value in {**how.properties, **how.options}.items():
         writer = writer.option(name, _option_text(value))
     writer.save(path)
 
@@ -58,12 +60,14 @@ def _replace_clustered(frame: DataFrame, path: str, how: WriteOptions) -> None:
     view = "__clustered_rows"
     frame.createOrReplaceTempView(view)
     table, *names = ("`" + name.replace("`", "``") + "`" for name in (path, *how.cluster_by))
-    pairs = ", ".join(
-        f"{_quoted(name)} = {_quoted(_option_text(value))}" for name, value in how.options.items()
+    pairs, properties = (
+        ", ".join(f"{_quoted(name)} = {_quoted(_option_text(value))}" for name, value in given)
+        for given in (how.options.items(), how.properties.items())
     )
     frame.sparkSession.sql(
         f"create or replace table delta.{table} using delta "
         + (f"options ({pairs}) " if pairs else "")
+        + (f"tblproperties ({properties}) " if properties else "")
         + f"cluster by ({', '.join(names)}) as select * from {view}"
     )
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.errors import FlowError
+from pipelines.execution.reads import outputs_read
+from pipelines.plan.changes import changes_read, changes_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -363,3 +365,53 @@ def test_plan_when_things_do_not_fit_together_then_says_what_and_on_which_line(
     assert found.code == code
     assert told in found.message
     assert (found.file, found.line > 0) == (FLOW_FILE, True)
+
+
+# --- what reads in part -------------------------------------------------------------------------
+
+DAILY = """\
+- name: orders
+  source: {datasource: ods, table: public.orders, query: sql/orders.sql, incremental: {column: at}}
+  destination: {path: "{{ base_path }}/orders", mode: merge, keys: [id]}
+  dq_checks: [dq/orders.sql]
+- name: totals
+  depends_on: [orders]
+  source: {type: delta, query: "select * from {{ changes('orders') }}"}
+  destination: {path: "{{ base_path }}/totals", mode: merge, keys: [id]}
+"""
+DAILY_FILES = {
+    "sql/orders.sql": "select *, '{{ run_date }}' as day, '{{ batch_id }}' as batch, "
+    "'{{ run.window_end | replace('-', '') }}' as until, '{{ run_id }}' as run from orders",
+    "dq/orders.sql": "select count(*) from orders",
+}
+
+
+def test_edition_when_another_day_runs_then_it_stays_and_when_the_sql_is_edited_it_changes(
+    project: Callable[..., Project],
+) -> None:
+    made = project(DAILY, HEAD, DAILY_FILES)
+
+    def edition(day: date, batch_id: str) -> str:
+        return _step(made, run_date=day, batch_id=batch_id).edition
+
+    first = edition(DAY, "batch-of-monday")
+    assert edition(date(2026, 12, 1), "batch-of-tuesday") == first
+    _edit(made, "dq/orders.sql", "count(*)", "count(1)")
+    _edit(made, FLOW_FILE, "{column: at}", "{column: at, overlap: 1 day}")
+    assert edition(DAY, "batch-of-monday") == first, "no other rows are made by these"
+    _edit(made, "sql/orders.sql", "select *,", "select id,")
+    assert edition(DAY, "batch-of-monday") != first
+
+
+def test_changes_when_named_in_sql_then_it_is_a_view_of_the_step_and_that_keeps_a_feed(
+    project: Callable[..., Project],
+) -> None:
+    made = project(DAILY, HEAD, DAILY_FILES)
+    compiled = made.pipeline().compiled
+    totals = _step(made, "totals")
+    assert totals.sql is not None
+    assert totals.sql.text == "select * from orders__changes"
+    orders = "stage.group.orders"
+    assert changes_read(totals, compiled.plan.graph) == {orders: "orders__changes"}
+    assert outputs_read(totals, compiled.plan.graph) == {orders: frozenset()}
+    assert changes_wanted(compiled) == {orders}

@@ -1,0 +1,52 @@
+"""Which steps read only what changed in the tables of others, and by which views."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipelines.lineage.columns import Column
+
+if TYPE_CHECKING:
+    from pipelines.plan.compile import CompiledPlan, CompiledStep
+    from pipelines.plan.graph import Graph
+
+CHANGE_COLUMNS = (
+    Column("_change_type", "string"),
+    Column("_commit_version", "bigint"),
+    Column("_commit_timestamp", "timestamp"),
+)
+"""What a view of changes has besides the columns of the table; the names are Delta's."""
+_SUFFIX = "__changes"
+_VIEW = re.compile(rf"\w+{_SUFFIX}\b", re.IGNORECASE)
+
+
+def changes_view(name: str) -> str:
+    """The view with the rows that changed in the table of the step called ``name``."""
+    return f"{name}{_SUFFIX}"
+
+
+def changes_read(step: CompiledStep, graph: Graph) -> dict[str, str]:
+    """The steps upstream whose changes the SQL of ``step`` reads, by id, with the views."""
+    texts = [step.sql, *step.pre_view_sql.values()]
+    words = {word.lower() for sql in texts if sql for word in _VIEW.findall(sql.text)}
+    if not words:
+        return {}
+    above = graph.ancestors(step.id)
+    views = {one: changes_view(node.step.name) for one, node in graph.steps.items() if one in above}
+    return {step_id: view for step_id, view in views.items() if view.lower() in words}
+
+
+def changes_wanted(compiled: CompiledPlan) -> frozenset[str]:
+    """The steps, by id, whose changes some step of the flow reads."""
+    graph = compiled.plan.graph
+    return frozenset(
+        step_id for step in compiled.steps.values() for step_id in changes_read(step, graph)
+    )
+
+
+def reads_in_part(step: CompiledStep, graph: Graph) -> bool:
+    """Whether ``step`` may read a part of an input: by a watermark, or by its changes."""
+    parts = (step.settings.source, *step.settings.pre_views)
+    has_watermark = any(part is not None and part.incremental is not None for part in parts)
+    return has_watermark or bool(changes_read(step, graph))

@@ -97,3 +97,8 @@ def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:
     """Raises UsageError where ``value`` of an option is none of those allowed."""
     if value not in allowed:
         raise UsageError(f"{option} is one of {', '.join(allowed)}, found {value!r}")
+
+
+def words_of(listed: str | None) -> tuple[str, ...]:
+    """The words of a list with commas, ``a, b``."""
+    return tuple(word.strip() for word in (listed or "").split(",") if word.strip())

@@ -16,6 +16,7 @@ PipelineError                      anything that this project raises on purpose
 │   ├── StepTimeoutError           the step's time was up; its jobs were cancelled
 │   └── StepCancelledError         the run was stopped; the step's jobs were cancelled
 ├── DataQualityError               exit 3: a check of severity error failed
+├── RollbackError                  exit 1: a run that was not rolled back
 ├── SecretNotFoundError            a secret that no provider has
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
 ├── SampleOdsError                 the sample ODS could not be made, changed or read
@@ -236,6 +237,10 @@ class DataQualityError(PipelineError):
     """A check of severity error failed; the step's write was undone."""
 
     exit_code = 3
+
+
+class RollbackError(PipelineError):
+    """A run that was not rolled back; the message says how its tables are left."""
 
 
 class SecretNotFoundError(PipelineError):

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.execution.audits.journal import RollbackJournal
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.files import FileStore, HadoopFiles, LocalFiles, is_local, local_path
 from pipelines.execution.lock import RunLock
@@ -100,7 +100,9 @@ class Pipeline(PreparedFlow):
         if scratch is not None and is_local(scratch.root):
             scratch.check(LocalFiles(), goes_on=self.options.goes_on)
         info = describe_run(compiled, self._now(), self.log_folder)
-        with RunLock(self._lock_file, _holder(info)), ExitStack() as stack:
+        with RunLock(self.lock_file, _holder(info)), ExitStack() as stack:
+            if is_local(compiled.checkpoint.path):
+                RollbackJournal(LocalFiles(), compiled.checkpoint.path).refuse_if_open()
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
             sinks = self._all_sinks(stack)
             for event in self._events(info, stack):
@@ -268,16 +270,6 @@ class Pipeline(PreparedFlow):
     def _say(self, text: str) -> None:
         with suppress(BrokenPipeError):
             sys.stderr.write(f"{text}\n")
-
-    @property
-    def _lock_file(self) -> Path:
-        """Beside the checkpoints; for remote ones, a file of this machine."""
-        if self.surroundings.scratch is not None:
-            return self.surroundings.scratch.lock_file
-        path = self.compiled.checkpoint.path
-        if is_local(path):
-            return local_path(path) / ".lock"
-        return self.log_folder / "locks" / f"{sha256(path.encode()).hexdigest()[:16]}.lock"
 
 
 def _holder(info: RunInfo) -> dict[str, Any]:

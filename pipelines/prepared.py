@@ -9,13 +9,14 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import FlowError, UsageError, near_names
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
-from pipelines.execution.files import LocalFiles, cache_folder, is_local
+from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
 from pipelines.execution.resume import Decision, decide_all
 from pipelines.execution.surroundings import Surroundings
 from pipelines.execution.versions import project_at
@@ -148,6 +149,16 @@ class PreparedFlow:
     def cache_folder(self) -> Path:
         """Where jars and Spark's own files are kept."""
         return cache_folder(self.flow.project_dir)
+
+    @property
+    def lock_file(self) -> Path:
+        """Beside the checkpoints; for remote ones, a file of this machine."""
+        if self.surroundings.scratch is not None:
+            return self.surroundings.scratch.lock_file
+        path = self.compiled.checkpoint.path
+        if is_local(path):
+            return local_path(path) / ".lock"
+        return self.log_folder / "locks" / f"{sha256(path.encode()).hexdigest()[:16]}.lock"
 
     @cached_property
     def compiled(self) -> CompiledPlan:

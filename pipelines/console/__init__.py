@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipelines.console.blame import blame_text
+    from pipelines.console.diff import diff_text
     from pipelines.console.findings import findings_text
     from pipelines.console.impact import impact_dict, impact_text
     from pipelines.console.lineage import lineage_text
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.console.live import LiveProgress
     from pipelines.console.plan_view import plan_json, plan_text
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
+    from pipelines.console.rollback import rollback_text
     from pipelines.console.sql_tests import (
         sql_test_text,
         sql_tests_report,
@@ -25,22 +28,26 @@ if TYPE_CHECKING:
     )
     from pipelines.console.step_view import step_text
     from pipelines.console.summary import show_text, summary_text
-    from pipelines.console.words import number_text, write_message, write_result
+    from pipelines.console.words import is_terminal, number_text, write_message, write_result
 
 __all__ = [
     "JsonProgress",
     "LiveProgress",
     "PlainProgress",
+    "blame_text",
+    "diff_text",
     "doctor_text",
     "findings_text",
     "history_text",
     "impact_dict",
     "impact_text",
+    "is_terminal",
     "lineage_text",
     "number_text",
     "plan_json",
     "plan_text",
     "progress",
+    "rollback_text",
     "show_text",
     "sql_test_text",
     "sql_tests_report",
@@ -52,6 +59,8 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "blame": ("blame_text",),
+    "diff": ("diff_text",),
     "findings": ("findings_text",),
     "impact": ("impact_dict", "impact_text"),
     "lineage": ("lineage_text",),
@@ -60,9 +69,10 @@ _ROOMS = {
     "plan_view": ("plan_json", "plan_text"),
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
     "sql_tests": ("sql_test_text", "sql_tests_report", "sql_tests_summary"),
+    "rollback": ("rollback_text",),
     "step_view": ("step_text",),
     "summary": ("show_text", "summary_text"),
-    "words": ("number_text", "write_message", "write_result"),
+    "words": ("is_terminal", "number_text", "write_message", "write_result"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

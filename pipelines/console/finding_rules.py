@@ -175,6 +175,12 @@ _PLAN = {
         "Write a Delta table by `append` or by keys; `append` takes no `overlap` and no "
         "`full_every_days`.",
     ),
+    "all-changes": FindingRule(
+        "A step reads `changes('step')`, and makes its table anew each time, so that all rows "
+        "come.",
+        "Read the whole, or write a Delta table by keys.",
+        "warning",
+    ),
     "part-partitions": FindingRule(
         "A step replaces whole partitions by a part of its source.",
         "Let its SQL read the touched partitions whole, and what is new as a pre_view.",

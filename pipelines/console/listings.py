@@ -38,6 +38,8 @@ def history_text(
     )
     for run in runs:
         steps = counts_text(str(step.get("status", "?")) for step in run.get("steps") or ())
+        if run.get("rolled_back_at"):
+            steps += ", rolled back"
         made.add_row(
             styled(run.get("run_id", "?"), "bold"),
             styled(utc_minute(run.get("started_at"))),

@@ -68,6 +68,7 @@ def show_text(
         "window": window,
         "started": run.get("started_at"),
         "finished": run.get("finished_at"),
+        "rolled back": run.get("rolled_back_at"),
         "by": "@".join(str(run[key]) for key in ("user", "host") if run.get(key)),
         "commit": run.get("git_commit"),
         "versions": ", ".join(f"{k} {v}" for k, v in (run.get("versions") or {}).items()),

@@ -133,13 +133,7 @@ def _write(
 ) -> str:
     """Makes the step's rows and writes them; returns their plan where it was asked for."""
     product = with_promises_kept(session, step, produce(session, step, context))
-    product = replace(
-        product,
-        is_whole=reading.is_whole,
-        is_idle=reading.is_idle,
-        marks=reading.marks,
-        has_news=reading.has_news,
-    )
+    product = replace(product, reading=reading)
     told = ""
     if product.frame is not None and (step.settings.debug or context.compiled.plan.request.debug):
         told = explain(product.frame)

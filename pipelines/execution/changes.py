@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.execution.inputs import read_output
 from pipelines.plan.changes import CHANGE_COLUMNS
-from pipelines.utils.sql_runner import DeltaLog, causes
+from pipelines.spec.steps import NOT_COMPARED
+from pipelines.utils.sql_runner import DeltaLog, causes, kept_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,7 +29,7 @@ class Changes:
     """What changed in a table since it was read.
 
     Attributes:
-        rows: they, kept at hand; None where they cannot be told.
+        rows: they, kept until they are unpersisted; None where they cannot be told.
         reason: why they cannot be told.
         count: how many they are.
     """
@@ -108,12 +109,8 @@ def _read_feed(
         .load(output.path)
         .select(*(_quoted(name) for name in now.columns), _TYPE, _VERSION, _TIME)
     )
-    rows = _last_states(feed, now.columns, identity, commits).persist()
-    try:
-        return Changes(rows, count=rows.count())
-    except BaseException:
-        rows.unpersist()
-        raise
+    rows, count = kept_rows(_last_states(feed, now.columns, identity, commits))
+    return Changes(rows, count=count)
 
 
 def _last_states(
@@ -143,18 +140,19 @@ def _by_identity(feed: DataFrame, columns: Sequence[str], identity: Sequence[str
     by_key = Window.partitionBy(*map(_quoted, identity))
     forth = by_key.orderBy(f.col(_VERSION), order)
     back = by_key.orderBy(f.col(_VERSION).desc(), order.desc())
-    kept = [name for name in columns if not _is_opaque(dict(feed.dtypes)[name])]
+    told = [name for name in columns if name.lower() not in NOT_COMPARED]
+    kept = [name for name in told if not _is_opaque(dict(feed.dtypes)[name])]
     state = f.struct(*map(_quoted, kept))
-    told = (
+    last = (
         feed.withColumn("__was", f.first(f.when(goes, state)).over(forth))
         .withColumn("__place", f.row_number().over(back))
         .where("__place = 1")
     )
     was_there = f.col("__was").isNotNull()
-    is_same = f.col("__was").eqNullSafe(state) if len(kept) == len(columns) else f.lit(False)
+    is_same = f.col("__was").eqNullSafe(state) if len(kept) == len(told) else f.lit(False)
     kind = f.when(goes, "delete").when(was_there, "update_postimage").otherwise("insert")
     return (
-        told.where(f.when(goes, was_there).otherwise(~is_same))
+        last.where(f.when(goes, was_there).otherwise(~is_same))
         .withColumn(_TYPE, kind)
         .select(*map(_quoted, columns), _TYPE, _VERSION, _TIME)
     )
@@ -165,11 +163,13 @@ def _by_count(feed: DataFrame, columns: Sequence[str]) -> DataFrame:
     from pyspark.sql import functions as f
 
     comes = f.when(f.col(_TYPE).isin("insert", "update_postimage"), 1).otherwise(-1)
+    audits = [name for name in columns if name.lower() in NOT_COMPARED]
     counted = (
         feed.withColumn("__comes", comes)
-        .groupBy(*map(_quoted, columns))
+        .groupBy(*(_quoted(name) for name in columns if name not in audits))
         .agg(
             f.sum("__comes").alias("__number"),
+            *(f.max_by(name, _VERSION).alias(name) for name in audits),
             f.max(_VERSION).alias(_VERSION),
             f.max(_TIME).alias(_TIME),
         )

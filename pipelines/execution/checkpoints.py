@@ -7,7 +7,7 @@ marker for each step that is done: destination committed, checks passed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,6 +96,12 @@ class CheckpointStore:
         path = self.marker_path(batch_id, step_id)
         self._files.write(path, json.dumps(asdict(marker), indent=1, sort_keys=True))
         return path
+
+    def marker_texts(self, marks: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The markers of these batches' steps as they are written, by path."""
+        paths = [self.marker_path(batch_id, step_id) for batch_id, step_id in marks]
+        texts = {path: self._files.read(path) for path in paths}
+        return {path: text for path, text in texts.items() if text is not None}
 
     def batch(self, batch_id: str) -> BatchRecord | None:
         """How the batch began; None where it did not."""

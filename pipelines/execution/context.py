@@ -14,7 +14,7 @@ from pipelines.plan.changes import changes_wanted
 from pipelines.utils.datasource import DataSource
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from pipelines.execution.checkpoints import BatchRecord, CheckpointStore
     from pipelines.execution.files import FileStore
@@ -79,6 +79,7 @@ class RunContext:
 
     Attributes:
         take: what of each raw source is read; to be set before steps run.
+        few_changes: the changes of tables that several steps read, where they are few.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class RunContext:
         self.take: Take = take_all
         self.files, self.is_resumed, self.redact = files, is_resumed, redact
         self.outputs: dict[str, Output] = {}
+        self.few_changes: dict[tuple[str, str], DataFrame] = {}
         self._batch = batch
         self._lock = threading.Lock()
 

@@ -32,7 +32,7 @@ class FileStore(Protocol):
         """Whether there is a file or folder at ``path``."""
 
     def remove(self, path: str) -> None:
-        """Deletes a folder with all that is in it; nothing where there is none."""
+        """Deletes a file, or a folder with all that is in it; nothing where there is none."""
 
 
 def is_local(path: str) -> bool:
@@ -84,9 +84,12 @@ class LocalFiles:
         return local_path(path).exists()
 
     def remove(self, path: str) -> None:
-        """Deletes a folder with all that is in it; nothing where there is none."""
-        if self.exists(path):
-            shutil.rmtree(local_path(path))
+        """Deletes a file, or a folder with all that is in it; nothing where there is none."""
+        place = local_path(path)
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
 
 
 class HadoopFiles:
@@ -134,7 +137,7 @@ class HadoopFiles:
         return bool(files.exists(place))
 
     def remove(self, path: str) -> None:
-        """Deletes a folder with all that is in it; nothing where there is none."""
+        """Deletes a file, or a folder with all that is in it; nothing where there is none."""
         place, files = self._at(path)
         files.delete(place, True)
 

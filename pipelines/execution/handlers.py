@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import PipelineError, ScriptError, SqlError
 from pipelines.execution.context import RunContext
+from pipelines.execution.part_reads import Reading
 from pipelines.plan.compile import CompiledStep, Sql
 from pipelines.utils.sql_runner import StatementKind, parse, run_query
 
@@ -23,19 +24,16 @@ class Product:
     """What a step made: rows still to be written, or a statement that writes by itself.
 
     Attributes:
-        is_whole: whether the rows are made of all that the sources have, not of a part.
-        is_idle: whether nothing that it is made of has changed since the last commit.
-        marks: what the commit says of up to where the inputs were read.
-        has_news: whether the marks are to be kept even where no row of the table changes.
+        frame: the rows.
+        statement: the statement.
+        kind: of the statement.
+        reading: how what it is made of was read.
     """
 
     frame: DataFrame | None = None
     statement: Sql | None = None
     kind: StatementKind = StatementKind.QUERY
-    is_whole: bool = True
-    is_idle: bool = False
-    marks: Mapping[str, Any] = field(default_factory=dict)
-    has_news: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 Handler = Callable[["SparkSession", CompiledStep, RunContext], Product]

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import StepError
 from pipelines.execution.changes import changes_since, whole_as_changes
 from pipelines.execution.reads import digest, outputs_read
 from pipelines.execution.watermarks import Watermark, read_part, watched_sources
-from pipelines.plan.changes import changes_read, reads_in_part
+from pipelines.plan.changes import changes_read, has_watermarks, keeps_parts, reads_in_part
 from pipelines.results import utc_now
-from pipelines.utils.sql_runner import DeltaLog
+from pipelines.utils.sql_runner import DeltaLog, in_session, parse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,7 +78,8 @@ def reading_of(
     reader = _Reader(session, step, context, outputs)
     try:
         is_small = context.compiled.plan.request.small is not None
-        yield reader.unmarked() if is_done or is_small else reader.reading()
+        has_part = not (is_done or is_small or reader.is_made_anew)
+        yield reader.reading() if has_part else reader.unmarked()
     finally:
         for frame in reader.kept:
             frame.unpersist()
@@ -93,10 +95,24 @@ class _Reader:
     ) -> None:
         self._session, self._step, self._context, self._outputs = session, step, context, outputs
         self._destination = step.settings.destination
+        self._log = DeltaLog(session, self._destination.path or "")
         self._sources = tuple(watched_sources(step))
         watched = changes_read(step, context.compiled.plan.graph)
         self._watched = {one: view for one, view in watched.items() if one in outputs}
         self.kept: list[DataFrame] = []
+
+    @cached_property
+    def _is_there(self) -> bool:
+        """Whether the step's table was ever written."""
+        return self._log.version() is not None
+
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether the step writes all of its table each time, and so needs all rows."""
+        if has_watermarks(self._step) or keeps_parts(self._destination):
+            return False
+        sql = self._step.sql
+        return sql is None or not parse(self._session, sql.text, file=sql.file).changes_a_table
 
     def unmarked(self) -> Reading:
         """Everything, with no word of up to where."""
@@ -124,7 +140,7 @@ class _Reader:
             )
             for source in self._sources
         ]
-        notes = [f"everything is read: {reason}"] if reason else []
+        notes = [f"everything is read: {reason}"] if reason and self._is_there else []
         if last is not None and last.user_metadata["edition"] != self._step.edition:
             notes.append("its SQL or settings were edited; rows appended before stay as they are")
         notes += [note for part in parts for note in part.notes]
@@ -145,12 +161,13 @@ class _Reader:
 
     def _last(self) -> tuple[Commit | None, str]:
         """The last commit of the step that says up to where it read, and why it does not count."""
-        log = DeltaLog(self._session, self._destination.path or "")
-        if log.version() is None:
+        if not self._is_there:
             return None, "its table is not there yet"
         if self._context.request_is_full_refresh:
             return None, "--full-refresh"
-        own = (one for one in log.standing() if one.user_metadata.get("step") == self._step.id)
+        own = (
+            one for one in self._log.standing() if one.user_metadata.get("step") == self._step.id
+        )
         last = next((one for one in own if "watermarks" in one.user_metadata), None)
         if last is None:
             return None, "no commit of its table says up to where it was read"
@@ -174,17 +191,26 @@ class _Reader:
 
     def _changes(self, last: Commit) -> tuple[dict[str, DataFrame], bool, str]:
         """The views of changes, whether there are none, and why they cannot be told."""
-        views, count = {}, 0
+        views, quiet = {}, True
         for step_id, view in self._watched.items():
             destination = self._context.compiled.steps[step_id].settings.destination
             was = last.user_metadata["read_versions"][step_id]
+            which = self._outputs[step_id].identity, was
+            few = self._context.few_changes.get(which)
+            if few is not None:
+                views[view] = in_session(few, self._session)
+                quiet = False
+                continue
             found = changes_since(self._session, self._outputs[step_id], was, destination)
             if found.rows is None:
                 return {}, False, f"what changed in {step_id} is not known: {found.reason}"
-            self.kept.append(found.rows)
             views[view] = found.rows
-            count += found.count
-        return views, count == 0, ""
+            quiet = quiet and not found.count
+            if found.rows.is_cached:
+                self.kept.append(found.rows)
+            elif found.count:
+                self._context.few_changes[which] = found.rows
+        return views, quiet, ""
 
     def _all_as_changes(self) -> dict[str, DataFrame]:
         return {
@@ -196,10 +222,9 @@ class _Reader:
         """Nothing, unless all rows would be appended to some that are there."""
         if self._destination.mode != "append" or self._context.request_is_full_refresh:
             return
-        path = self._destination.path or ""
-        if DeltaLog(self._session, path).version() is None:
+        if not self._is_there:
             return
-        if not self._session.read.format("delta").load(path).isEmpty():
+        if not self._session.read.format("delta").load(self._log.path).isEmpty():
             raise StepError(
                 f"everything would be read again and so be doubled by mode 'append': {reason}",
                 where=self._step.id,

@@ -10,9 +10,9 @@ from functools import reduce
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipelines.errors import StepError, near_names
+from pipelines.errors import StepError
 from pipelines.execution.inputs import read_highest, read_raw
-from pipelines.spec.incremental import read_overlap
+from pipelines.spec.incremental import misfit_of, read_overlap
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -128,7 +128,7 @@ def read_part(
         at: now.
 
     Raises:
-        StepError: the column is not there, or of a type that does not grow.
+        StepError: the column is not there, does not grow, or the overlap does not suit it.
         DatasourceError: the source cannot be reached.
     """
     rows = read_raw(session, source.what, context)
@@ -166,21 +166,13 @@ def read_part(
 
 
 def _column_of(rows: DataFrame, source: WatchedSource) -> StructField:
-    name = source.incremental.column
-    found = next((one for one in rows.schema if one.name.lower() == name.lower()), None)
-    if found is None:
-        near = near_names(name, rows.columns)
-        raise StepError(
-            f"{source.view} is read by {name!r}, and has no such column",
-            hint=f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(rows.columns)}",
-        )
-    kind = found.dataType.typeName()
-    if kind not in (*_NUMBERS, *_TIMES, "date"):
-        raise StepError(
-            f"{source.view} is read by {found.name!r}, which is of type {kind}",
-            hint="take a number, date or time that grows with every change",
-        )
-    return found
+    types = {one.name: one.dataType.simpleString() for one in rows.schema}
+    wrong = misfit_of(source.incremental, types)
+    if wrong is not None:
+        hint = f"did you mean {wrong.near[0]!r}?" if wrong.near else wrong.hint
+        raise StepError(f"{source.view} {wrong.message}", hint=hint)
+    name = source.incremental.column.lower()
+    return next(one for one in rows.schema if one.name.lower() == name)
 
 
 def _highest(
@@ -207,13 +199,6 @@ def _value(text: str | None, kind: str) -> _Value | None:
 def _overlap(source: WatchedSource, kind: str, appends: bool) -> Decimal | timedelta | None:
     """How far below the watermark is read again; by days, the last one may not have been over."""
     overlap = read_overlap(source.incremental.overlap)
-    is_number = isinstance(overlap, Decimal)
-    if overlap is not None and is_number != (kind in _NUMBERS):
-        raise StepError(
-            f"{source.view}: an overlap of {source.incremental.overlap} does not suit "
-            f"{source.incremental.column!r}, which is of type {kind}",
-            hint="a column of numbers takes a number, one of dates or times such as '2 days'",
-        )
     if kind == "date" and overlap is None and not appends:
         return timedelta(days=1)
     return overlap

@@ -228,7 +228,7 @@ def _heading(graph: Graph, title: str, statuses: Statuses | None, body: _Body) -
         notes.append(f"{len(body.hidden)} arrows between steps are implied and not drawn")
     quiet = f'<font color="{QUIET_TEXT}">{" · ".join(notes)}</font>'
     rows = [f'<font point-size="18"><b>{html.escape(title)}</b></font>', quiet]
-    if statuses:
+    if statuses and any(step in statuses for step in graph.steps):
         rows.append(_legend(graph, statuses))
     cells = "".join(f'<tr><td align="left">{row}</td></tr>' for row in rows)
     return f'<<table border="0" cellborder="0" cellspacing="2">{cells}</table>>'

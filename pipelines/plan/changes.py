@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from pipelines.lineage.columns import Column
+from pipelines.spec.steps import KEYED_MODES
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
     from pipelines.plan.graph import Graph
+    from pipelines.spec.steps import Destination, Step
 
 CHANGE_COLUMNS = (
     Column("_change_type", "string"),
@@ -17,6 +19,8 @@ CHANGE_COLUMNS = (
     Column("_commit_timestamp", "timestamp"),
 )
 """What a view of changes has besides the columns of the table; the names are Delta's."""
+PART_MODES = (*sorted(KEYED_MODES), "append", "replace_partitions")
+"""Modes that keep what was written before beside what is new."""
 _SUFFIX = "__changes"
 _VIEW = re.compile(rf"\w+{_SUFFIX}\b", re.IGNORECASE)
 
@@ -24,6 +28,12 @@ _VIEW = re.compile(rf"\w+{_SUFFIX}\b", re.IGNORECASE)
 def changes_view(name: str) -> str:
     """The view with the rows that changed in the table of the step called ``name``."""
     return f"{name}{_SUFFIX}"
+
+
+def names_of(step: Step) -> frozenset[str]:
+    """The names, in lower case, by which SQL downstream may read ``step`` or its changes."""
+    names = {step.name, changes_view(step.name), step.destination.view or step.name}
+    return frozenset(name.lower() for name in names)
 
 
 def changes_read(step: CompiledStep, graph: Graph) -> dict[str, str]:
@@ -47,6 +57,16 @@ def changes_wanted(compiled: CompiledPlan) -> frozenset[str]:
 
 def reads_in_part(step: CompiledStep, graph: Graph) -> bool:
     """Whether ``step`` may read a part of an input: by a watermark, or by its changes."""
+    return has_watermarks(step) or bool(changes_read(step, graph))
+
+
+def has_watermarks(step: CompiledStep) -> bool:
+    """Whether ``step`` reads a source by a watermark."""
     parts = (step.settings.source, *step.settings.pre_views)
-    has_watermark = any(part is not None and part.incremental is not None for part in parts)
-    return has_watermark or bool(changes_read(step, graph))
+    return any(part is not None and part.incremental is not None for part in parts)
+
+
+def keeps_parts(destination: Destination) -> bool:
+    """Whether ``destination`` keeps rows of before, and says up to where they were read."""
+    is_table = destination.path is not None and destination.format == "delta"
+    return is_table and destination.mode in PART_MODES

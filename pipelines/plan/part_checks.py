@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.plan.changes import changes_read, reads_in_part
-from pipelines.spec.steps import KEYED_MODES
+from pipelines.plan.changes import (
+    PART_MODES,
+    changes_read,
+    has_watermarks,
+    keeps_parts,
+    reads_in_part,
+)
 
 if TYPE_CHECKING:
     from pipelines.errors import Finding
@@ -14,8 +19,6 @@ if TYPE_CHECKING:
     from pipelines.plan.graph import Place
     from pipelines.plan.table_checks import Tables
     from pipelines.spec.incremental import Incremental
-
-_MODES = (*sorted(KEYED_MODES), "append", "replace_partitions")
 
 
 def check_parts(compiled: CompiledPlan, tables: Tables) -> Iterator[Finding]:
@@ -36,20 +39,29 @@ def _modes(step: CompiledStep, compiled: CompiledPlan, tables: Tables) -> Iterat
     document, destination = compiled.plan.flow.document, step.settings.destination
     place: Place = (*step.node.place, "destination")
     writes_itself = step.sql is not None and bool(tables(step.sql.text).writes)
-    if destination.path is None or destination.format != "delta":
+    if not has_watermarks(step) and not keeps_parts(destination) and not writes_itself:
+        yield document.finding(
+            "all-changes",
+            f"{step.id} reads changes, and is made anew each time (mode '{destination.mode}'): "
+            "all rows come",
+            place,
+            severity="warning",
+            hint="read the whole, or write a Delta table by keys",
+        )
+    elif destination.path is None or destination.format != "delta":
         yield document.finding(
             "part-read",
             f"{step.id} reads only what changed, and {_kind(step)} keeps no word of up to where",
             place,
             hint="write a Delta table: its commits say it",
         )
-    elif destination.mode not in _MODES and not writes_itself:
+    elif destination.mode not in PART_MODES and not writes_itself:
         yield document.finding(
             "part-read",
             f"{step.id} reads only what changed, and mode '{destination.mode}' would keep "
             "nothing else",
             (*place, "mode") if "mode" in destination.model_fields_set else place,
-            hint=f"choose one of {', '.join(_MODES)}",
+            hint=f"choose one of {', '.join(PART_MODES)}",
         )
     source = step.settings.source
     if destination.mode == "replace_partitions" and source is not None and source.incremental:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Finding, near_names
-from pipelines.plan.changes import changes_view
+from pipelines.plan.changes import names_of
 
 if TYPE_CHECKING:
     from pipelines.lineage.tables import StatementTables, TableUse
@@ -46,9 +46,8 @@ class _FlowTables:
         self.givers: dict[str, list[str]] = defaultdict(list)
         self.writers: dict[str, str] = {}
         for step_id, node in self.graph.steps.items():
-            for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
+            for name in names_of(node.step):
                 self.givers[name].append(step_id)
-            self.givers[changes_view(node.step.name).lower()].append(step_id)
         for step in compiled.steps.values():
             if step.settings.destination.path:
                 self.writers[step.settings.destination.path.rstrip("/")] = step.id
@@ -170,9 +169,7 @@ class _StepTables:
             ids = [reference] if reference in steps else self.flow.givers.get(reference.lower(), [])
             if len(ids) != 1 or steps[ids[0]].step.name != reference.rsplit(".", 1)[-1]:
                 continue
-            waited = steps[ids[0]].step
-            names = {waited.name.lower(), (waited.destination.view or waited.name).lower()}
-            names.add(changes_view(waited.name).lower())
+            names = names_of(steps[ids[0]].step)
             if names & self.read:
                 continue
             if comments is None:

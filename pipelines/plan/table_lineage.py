@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.lineage.graph import Edge, LineageGraph, LineageNode
-from pipelines.plan.changes import changes_view
+from pipelines.plan.changes import names_of
+from pipelines.spec.steps import label_of
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan, CompiledStep
@@ -25,9 +26,8 @@ def table_graph(compiled: CompiledPlan, tables: Tables) -> LineageGraph:
     """
     givers: dict[str, list[str]] = defaultdict(list)
     for step_id, node in compiled.plan.graph.steps.items():
-        for name in {node.step.name.lower(), (node.step.destination.view or "").lower()} - {""}:
+        for name in names_of(node.step):
             givers[name].append(step_id)
-        givers[changes_view(node.step.name).lower()].append(step_id)
     writers = {
         step.settings.destination.path: step.id
         for step in compiled.steps.values()
@@ -52,7 +52,7 @@ def _edges(
     settings, graph = step.settings, compiled.plan.graph
     for part in (*settings.pre_views, settings.source):
         if part is not None and part.datasource is not None:
-            yield LineageNode(f"{part.datasource}: {part.table or 'a query'}"), own
+            yield LineageNode(label_of(part)), own
         elif part is not None and part.path is not None:
             yield LineageNode(writers.get(part.path, part.path)), own
     statements = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]

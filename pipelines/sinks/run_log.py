@@ -152,6 +152,28 @@ def mark_interrupted(
     return marked
 
 
+def note_rolled_back(folder: Path, run_id: str, by: str, at: datetime) -> None:
+    """Notes in a run's log when its tables were put back to before it, and by which rollback."""
+    for name in (f"{run_id}.json", LAST):
+        log = _read(folder / name)
+        if log is not None and log.get("run_id") == run_id:
+            log.update(rolled_back_at=utc_text(at), rolled_back_by=by)
+            _write_whole(folder / name, json.dumps(log, indent=1, ensure_ascii=False))
+
+
+def runs_after(folder: Path, log: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The logs of runs of the same pipeline and environment that began after that of ``log``."""
+    same = ("pipeline", "environment", "scratch")
+    found = []
+    for file in sorted(_log_files(folder), reverse=True):
+        if file.stem <= log["run_id"]:
+            break
+        other = _read(file)
+        if other is not None and all(other.get(key) == log.get(key) for key in same):
+            found.append(other)
+    return found
+
+
 def _step(step_id: str, status: Status, started_at: datetime | None = None) -> StepResult:
     stage, group, name = step_id.split(".")
     return StepResult(step_id, stage, group, name, status, started_at=started_at)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -10,10 +12,13 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipelines.errors import near_names
 from pipelines.spec.templated import Spec, Templated, is_template
 
 _DURATION = re.compile(r"(\d+) *(second|minute|hour|day|week)s?")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_TIMES = ("date", "timestamp", "timestamp_ntz")
 
 
 class Incremental(Spec):
@@ -53,3 +58,56 @@ def read_overlap(overlap: str | int | float | None) -> Decimal | timedelta | Non
             f"overlap {text!r} is neither a number nor a time such as '1 hour' or '2 days'"
         )
     return timedelta(**{f"{match[2]}s": int(match[1])})
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a source cannot be read by its column.
+
+    Attributes:
+        code: of the finding.
+        key: the key of `incremental` that is wrong.
+        message: what is wrong, to be said of the source.
+        hint: what to write instead; empty where a near name is.
+        near: near names.
+    """
+
+    code: str
+    key: str
+    message: str
+    hint: str = ""
+    near: tuple[str, ...] = ()
+
+
+def misfit_of(incremental: Incremental, types: Mapping[str, str]) -> Misfit | None:
+    """What is wrong with reading columns of these ``types`` by ``incremental``; None if nothing.
+
+    Args:
+        incremental: what the flow says.
+        types: of the source's columns by name, in Spark's DDL.
+    """
+    name = incremental.column
+    kind = next((text for one, text in types.items() if one.lower() == name.lower()), None)
+    if kind is None:
+        near = near_names(name, types)
+        hint = "" if near else f"columns: {', '.join(types)}"
+        return Misfit(
+            "unknown-column", "column", f"is read by {name!r}, and has no such column", hint, near
+        )
+    base = kind.partition("(")[0]
+    if base not in (*_NUMBERS, *_TIMES):
+        return Misfit(
+            "type-clash",
+            "column",
+            f"is read by {name!r}, which is {kind}",
+            "take a number, date or time that grows with every change",
+        )
+    overlap = read_overlap(incremental.overlap)
+    if overlap is not None and isinstance(overlap, Decimal) != (base in _NUMBERS):
+        return Misfit(
+            "type-clash",
+            "overlap",
+            f"has an overlap of {incremental.overlap}: it does not suit {name!r}, which is {kind}",
+            "a column of numbers takes a number, one of dates or times such as '2 days'",
+        )
+    return None

@@ -23,6 +23,12 @@ KEYED_MODES = frozenset({"merge", "scd1", "scd2", "insert_new", "satellite"})
 DELTA_MODES = KEYED_MODES | {"replace_partitions"}
 HISTORY_COLUMNS = ("valid_from", "valid_to", "is_current")
 """What mode `scd2` adds to a result."""
+AUDIT_COLUMNS = ("_run_id", "_batch_id", "_source")
+"""Who made a row as it is, and out of what."""
+CLOSING_COLUMNS = ("_closed_run_id", "_closed_batch_id")
+"""Who ended a version."""
+NOT_COMPARED = frozenset((*AUDIT_COLUMNS, *CLOSING_COLUMNS))
+"""Columns that tell of a row, and whose change is none of it."""
 _MERGES = ("merge", "scd1")
 # Modes that each of these means something to.
 _MEANING = {
@@ -159,6 +165,13 @@ class PreView(Spec):
         return self
 
 
+def label_of(raw: Source | PreView) -> str:
+    """What is read from outside, for people: ``edfi_ods: edfi.Student``, or a path."""
+    if raw.datasource is None:
+        return raw.path or ""
+    return f"{raw.datasource}: {raw.table or 'a query'}"
+
+
 class Destination(Spec):
     """Where a step's rows go."""
 
@@ -192,6 +205,8 @@ class Destination(Spec):
     """Columns of Delta's liquid clustering."""
     options: Options = Field(default_factory=dict)
     """Spark writer options, passed on as they are."""
+    audit_columns: TemplatedBool | None = None
+    """Adds columns that say which run, batch and source made a row; without it as the flow says."""
     schema_policy: Literal["strict", "evolve", "overwrite"] = Field(
         default="strict",
         alias="schema",
@@ -215,9 +230,18 @@ class Destination(Spec):
             raise _wrong("destination", "'cluster_by' needs format 'delta' and no 'partition_by'")
         if self.schema_policy == "overwrite" and self.mode != "overwrite":
             raise _wrong("destination", "schema 'overwrite' needs mode 'overwrite'")
+        if self.audit_columns and self.format != "delta":
+            raise _wrong("destination", "'audit_columns' needs format 'delta'")
         if self.schema_policy != "strict" and self.format != "delta":
             raise _wrong("destination", f"schema '{self.schema_policy}' needs format 'delta'")
         return self
+
+    @property
+    def audit_names(self) -> tuple[str, ...]:
+        """The audit columns that the table has besides those of the result."""
+        if not self.audit_columns:
+            return ()
+        return (*AUDIT_COLUMNS, *(CLOSING_COLUMNS if self.mode == "scd2" else ()))
 
     def makes(self, column: str) -> bool:
         """Whether the mode adds a column of that name to the result."""

@@ -232,7 +232,8 @@ def test_table_when_looked_up_then_no_spark_is_needed(copy: Path) -> None:
     assert console.lineage_text(graph, start, upstream=True).splitlines() == [
         "silver.hubs.hub_student",
         "└─ bronze.ingestion.students",
-        "   └─ edfi_ods: edfi.Student",
+        "   ├─ edfi_ods: edfi.Student",
+        "   └─ edfi_ods: tracked_changes_edfi.Student",
     ]
 
 

@@ -41,12 +41,19 @@ class DestinationAnalysis:
         self._destination = step.settings.destination
         self.findings: list[Finding] = []
 
-    def written(self, result: Columns) -> Columns:
-        """The columns of the table that a ``result`` makes; what does not fit is a finding."""
+    def written(self, result: Columns, *, writes_itself: bool = False) -> Columns:
+        """The columns of the table that a ``result`` makes; what does not fit is a finding.
+
+        Args:
+            result: what the step's query gives, or the table that its statement writes.
+            writes_itself: whether it is a statement, to which the engine adds nothing.
+        """
+        audits = () if writes_itself else self._destination.audit_names
+        result = tuple(one for one in result if one.name.lower() not in audits)
         self._named(_OF_THE_RESULT, result, "result")
         self._keys(result)
         self._delete_condition(result)
-        table = self._table(result)
+        table = (*self._table(result), *(Column(name, "string") for name in audits))
         self._named(_OF_THE_TABLE, table, "table")
         if self._destination.path is not None and self._destination.mode not in ("ignore", "error"):
             self._schema(table)

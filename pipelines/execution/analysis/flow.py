@@ -113,19 +113,17 @@ class _FlowAnalysis:
         inputs: dict[str, Columns] = {}
         origins: dict[str, str] = {}
         unknown: set[str] = set()
+        changes = changes_read(step, self._compiled.plan.graph)
         for upstream, names in outputs_read(step, self._compiled.plan.graph).items():
             columns = self._done[upstream].columns if upstream in self._done else None
-            for name in names:
+            views: dict[str, Columns] = dict.fromkeys(names, ())
+            if upstream in changes:
+                views[changes[upstream]] = CHANGE_COLUMNS
+            for name, added in views.items():
                 if columns is None:
                     unknown.add(name)
                 else:
-                    inputs[name], origins[name] = columns, upstream
-        for upstream, view in changes_read(step, self._compiled.plan.graph).items():
-            columns = self._done[upstream].columns if upstream in self._done else None
-            if columns is None:
-                unknown.add(view)
-            else:
-                inputs[view], origins[view] = (*columns, *CHANGE_COLUMNS), upstream
+                    inputs[name], origins[name] = (*columns, *added), upstream
         document = self._compiled.plan.flow.document
         for raw in raw_inputs(step):
             try:

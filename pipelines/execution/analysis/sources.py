@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import PipelineError, UsageError
 from pipelines.lineage.columns import Column
+from pipelines.spec.steps import label_of
 from pipelines.utils.sql_runner import as_sql_error, columns_of
 
 if TYPE_CHECKING:
@@ -52,10 +53,7 @@ class RawInput:
     @property
     def label(self) -> str:
         """What it is, for people: ``edfi_ods: edfi.Student``."""
-        what = self.what
-        if what.datasource is None:
-            return what.path or ""
-        return f"{what.datasource}: {what.table or 'a query'}"
+        return label_of(self.what)
 
 
 def raw_inputs(step: CompiledStep) -> Iterator[RawInput]:

@@ -65,6 +65,7 @@ class StepAnalysis:
         self._inputs, self.unknown, self._tables = inputs, unknown, tables
         self._place: Place = step.node.place
         self._lineage: StatementColumns | None = None
+        self._writes_itself = False
         self._resolver = Resolver(session, document)
         self.findings = self._resolver.findings
         self.seen: dict[str, Columns] = {**inputs}
@@ -95,6 +96,7 @@ class StepAnalysis:
         place = (*self._place, "source", "query")
         kind, resolved = self._resolver.resolve(step.sql, place)
         if kind.changes_a_table:
+            self._writes_itself = True
             return self._target_of(step.sql, place)
         if resolved is not None and with_lineage:
             self._lineage = resolved.lineage()
@@ -164,12 +166,17 @@ class StepAnalysis:
     def _written(self, result: Columns) -> Columns:
         """The columns of the table that ``result`` goes into."""
         goes = DestinationAnalysis(self._session, self._document, self._step)
-        written = goes.written(result)
+        written = goes.written(result, writes_itself=self._writes_itself)
         self.findings += goes.findings
         if self._lineage is not None:  # what a mode makes, it makes of the instant of each row
             values = dict(self._lineage.values)
             instant = values.get(self._step.settings.destination.sequence_by or "", frozenset())
-            made = {one.name: instant for one in written if one.name not in values}
+            audits = self._step.settings.destination.audit_names
+            made = {
+                one.name: frozenset() if one.name in audits else instant
+                for one in written
+                if one.name not in values
+            }
             self._lineage = replace(self._lineage, values={**values, **made})
         return written
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import DestinationError
 from pipelines.execution.changes import FEED_PROPERTY
 from pipelines.execution.context import Output, RunContext
+from pipelines.execution.destinations.audit_columns import audit_of
 from pipelines.execution.destinations.keyed import KeyedWrite
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
@@ -81,10 +82,10 @@ class DeltaTarget:
     def _own_commits(self) -> list[Commit]:
         """This batch's commits of this step that stand, newest first."""
         own: list[Commit] = []
-        for commit in self._log.commits_back(self._context.batch.started_at_ms):
+        for commit in self._log.standing():
+            if commit.timestamp_ms < self._context.batch.started_at_ms:
+                break
             if self._is_own(commit):
-                if commit.operation == "RESTORE":
-                    break
                 own.append(commit)
         return own
 
@@ -93,9 +94,10 @@ class DeltaTarget:
         self.before, self.after = (first - 1 if first else None), own[0].version
 
     def write(self, product: Product) -> None:
-        if product.is_idle:
+        reading = product.reading
+        if reading.is_idle:
             return
-        self._said = {**self._stamp, **product.marks}
+        self._said = {**self._stamp, **reading.marks}
         self._keep_feed()
         self._conf(_METADATA, json.dumps(self._said))
         self._conf(_TXN_APP, f"{self._stamp['batch_id']}/{self._step.id}@{self.before}")
@@ -104,13 +106,13 @@ class DeltaTarget:
             if product.statement is not None:
                 self._run_statement(product)
             elif product.frame is not None:
-                self._write_frame(product.frame, product.is_whole)
+                self._write_frame(product.frame, reading.is_whole)
         finally:
             # Left set, they would make later writes of the session vanish without a word.
             for name in (_TXN_APP, _TXN_VERSION):
                 self._session.conf.unset(name)
         self._find_commit()
-        if product.has_news and not self.changed and self.after is not None:
+        if reading.has_news and not self.changed and self.after is not None:
             self._commit_marks()
 
     def rows(self) -> DataFrame:
@@ -124,7 +126,7 @@ class DeltaTarget:
         newest = self._log.version()
         if newest is None or newest == self.before:
             return
-        if newest != self.after and self.after is not None:
+        if self.after not in (None, newest) and not self._stands_newest(self.after):
             other = self._log.commit(newest)
             raise DestinationError(
                 f"cannot undo version {self.after}: version {newest} "
@@ -139,6 +141,11 @@ class DeltaTarget:
             self._conf(_METADATA, json.dumps(self._stamp))
             self._log.restore(self.before)
         self.after, self.changed = self._log.version(), False
+
+    def _stands_newest(self, version: int | None) -> bool:
+        """Whether all that was committed since ``version`` has been undone."""
+        newest = next(self._log.standing(), None)
+        return newest is not None and newest.version == version
 
     def state(self) -> DestinationState:
         return DestinationState("delta", self._path, self.before, self.after)
@@ -167,17 +174,20 @@ class DeltaTarget:
             raise DestinationError(
                 "the table exists already", where=self._path, hint="mode 'error' writes once only"
             )
+        audit = audit_of(self._context, self._step)
+        frame = audit.without(frame)
         if mode in KEYED_MODES:
             # With the windows of the templates over hashes of many columns, Spark would spend
             # minutes on working out what it could conclude of them.
             self._conf("spark.sql.constraintPropagation.enabled", "false")
-            keyed = KeyedWrite(self._context, self._step, frame, is_whole=is_whole)
+            keyed = KeyedWrite(self._context, self._step, frame, audit, is_whole=is_whole)
             self._check_schema(keyed.schema, goes_on)
             if goes_on:
                 self._write_change(keyed, self._log.schema())
             else:
                 self._write_rows(keyed.first_rows(), "overwrite", goes_on)
             return
+        frame = audit.onto(frame)
         self._check_schema(frame.schema, goes_on)
         write_mode = _WRITE_MODES.get(mode, "overwrite") if goes_on else "overwrite"
         self._write_rows(frame, write_mode, goes_on)
@@ -185,9 +195,9 @@ class DeltaTarget:
     def _write_change(self, keyed: KeyedWrite, existing: StructType) -> None:
         """What of a result is new to the table, by keys; nothing where nothing is."""
         if self._destination.mode == "insert_new":
-            self._write_rows(keyed.new_rows(self._name()), "append", True)
+            self._write_rows(keyed.new_rows(self._log.sql_name), "append", True)
             return
-        with keyed.change(self._name(), existing) as change:
+        with keyed.change(self._log.sql_name, existing) as change:
             if not change.rows:
                 return
             if change.added is not None:
@@ -268,10 +278,6 @@ class DeltaTarget:
         self._conf(_METADATA, json.dumps({"run_id": self._stamp["run_id"], "phase": "feed"}))
         self._log.set_property(FEED_PROPERTY, "true")
         self.before = self.after = self._log.version()
-
-    def _name(self) -> str:
-        escaped = self._path.replace("`", "``")
-        return f"delta.`{escaped}`"
 
     def _conf(self, name: str, value: str) -> None:
         self._session.conf.set(name, value)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
     from pipelines.execution.context import RunContext
+    from pipelines.execution.destinations.audit_columns import Audit
     from pipelines.plan.compile import CompiledStep
 
 _SOURCE_VIEW = "__step_result"
@@ -56,6 +57,7 @@ class KeyedWrite:
         context: of the run.
         step: gives mode and keys.
         frame: the step's rows.
+        audit: what the audit columns get.
         is_whole: whether they are all rows of the source, not a part.
 
     Raises:
@@ -64,9 +66,15 @@ class KeyedWrite:
     """
 
     def __init__(
-        self, context: RunContext, step: CompiledStep, frame: DataFrame, *, is_whole: bool
+        self,
+        context: RunContext,
+        step: CompiledStep,
+        frame: DataFrame,
+        audit: Audit,
+        *,
+        is_whole: bool,
     ) -> None:
-        self._context, self._step, self._frame = context, step, frame
+        self._context, self._step, self._frame, self._audit = context, step, frame, audit
         self._destination = step.settings.destination
         self._mode = "scd1" if self._destination.mode == "merge" else self._destination.mode
         self._is_whole = is_whole
@@ -89,36 +97,38 @@ class KeyedWrite:
             fields += [
                 StructField(name, kind) for name, kind in zip(HISTORY_COLUMNS, types, strict=True)
             ]
-        return StructType(fields)
+        return StructType([*fields, *self._audit.fields()])
 
     def first_rows(self) -> DataFrame:
         """The rows of the table's first commit."""
         self._frame.createOrReplaceTempView(_SOURCE_VIEW)
-        return self._run(self._rendered(self._mode))
+        return self._audit.onto(self._run(self._rendered(self._mode)))
 
     def new_rows(self, target: str) -> DataFrame:
         """For `insert_new`: the rows whose keys ``target`` has not."""
         self._frame.createOrReplaceTempView(_SOURCE_VIEW)
-        return self._run(self._rendered(self._mode, target=target))
+        return self._audit.onto(self._run(self._rendered(self._mode, target=target)))
 
     @contextmanager
     def change(self, target: str, existing: StructType) -> Iterator[Change]:
         """What changes in ``target``, which has the columns ``existing``."""
         self._frame.createOrReplaceTempView(_SOURCE_VIEW)
+        self._audit.refuse_if_missing(existing, where=self._step.id)
         names: dict[str, Any] = {"target": target, "stored": self._stored(target, existing)}
         with ExitStack() as stack:
             late = False
             if self._mode in _WITH_CANDIDATES:
-                found = self._kept(stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names)
-                count, late = found.selectExpr("count(*)", "max(__late)").collect()[0]
+                found, count = self._kept(
+                    stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names
+                )
                 if not count:
                     yield Change(0)
                     return
+                late = not found.where("__late").isEmpty()
                 names |= {"candidates": _CANDIDATES_VIEW, "late": late}
-            changes = self._kept(stack, self._mode, _CHANGES_VIEW, names)
-            rows = changes.count()
+            changes, rows = self._kept(stack, self._mode, _CHANGES_VIEW, names)
             if self._mode == "satellite" and not late:
-                yield Change(rows, added=changes)
+                yield Change(rows, added=self._audit.onto(changes))
             else:
                 match = [*self._keys, *self._instant]
                 merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
@@ -126,12 +136,12 @@ class KeyedWrite:
 
     def _kept(
         self, stack: ExitStack, template: str, view: str, names: Mapping[str, Any]
-    ) -> DataFrame:
-        """The rows that ``template`` gives, computed at most once while ``stack`` is open."""
-        rows = kept_rows(self._run(self._rendered(template, **names)))
+    ) -> tuple[DataFrame, int]:
+        """The rows that ``template`` gives, computed once while ``stack`` is open, and how many."""
+        rows, count = kept_rows(self._run(self._rendered(template, **names)))
         stack.callback(rows.unpersist)
         rows.createOrReplaceTempView(view)
-        return rows
+        return rows, count
 
     def _stored(self, target: str, existing: StructType) -> str:
         """The table's rows to select from, with nulls for columns that it is about to get."""
@@ -176,7 +186,8 @@ class KeyedWrite:
             "absent": destination.deletes
             if self._is_whole and destination.deletes != "ignore"
             else None,
-            "table_columns": self.schema.names,
+            "table_columns": [n for n in self.schema.names if n not in self._audit.names],
+            "audit": self._audit,
             "removes": self._mode == "scd2"
             or destination.apply_as_delete_when
             or destination.deletes == "delete",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from pipelines.errors import PipelineError, near_names
 from pipelines.execution.analysis import raw_inputs
 from pipelines.execution.reads import outputs_read
 from pipelines.execution.sql_tests.typed_rows import BoundRows, RowsPlace, bind_rows, listed
+from pipelines.plan.changes import CHANGE_COLUMNS, changes_read
 from pipelines.utils.sql_runner import parse
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Binding:
 
     def result(self) -> BoundCase:
         self._refuse_if_it_writes()
-        views = dict(self._views())
+        views = self._views()
         expected, compared = self._expected()
         checks = tuple(
             (check, said)
@@ -132,7 +133,7 @@ class _Binding:
 
     # --- what it reads -------------------------------------------------------------------------
 
-    def _views(self) -> Iterator[tuple[str, BoundRows]]:
+    def _views(self) -> dict[str, BoundRows]:
         known = self._known()
         given = {name.lower(): name for name in self._case.given}
         by_name = {name.lower(): name for name in known}
@@ -148,27 +149,43 @@ class _Binding:
         for lower, name in given.items():
             if lower not in by_name:
                 self._unknown_view(name, known)
+        bound = {}
         for name, columns in known.items():
             as_given = given.get(name.lower())
             if as_given is None:
-                yield name, BoundRows(columns)
+                bound[name] = BoundRows(columns)
             else:
                 rows = self._case.given[as_given]
-                yield (
-                    name,
-                    self._bound(rows, RowsPlace(self._case, ("given", as_given), name, columns)),
-                )
+                place = RowsPlace(self._case, ("given", as_given), name, columns)
+                bound[name] = self._bound(rows, place)
+        for whole, changes in self._changes().items():
+            if changes in bound and changes.lower() not in given:
+                bound[changes] = _as_inserts(bound[whole], bound[changes].columns)
+        return bound
 
     def _known(self) -> dict[str, Columns]:
-        """The views that the step sees and whose columns are known, with these."""
+        """The views that the step sees and whose columns are known, with these.
+
+        A table that only the changes are read of is among them.
+        """
         found: dict[str, Columns] = {}
         analysed = self._analysis.steps[self._step.id]
+        wholes = {changes: whole for whole, changes in self._changes().items()}
         for name, origin in analysed.views.items():
             raw = self._analysis.sources.get((self._step.id, name))
             columns = raw if raw is not None else self._analysis.steps[origin].columns
+            if columns is not None and name in wholes:
+                found[wholes[name]] = columns
+                columns = (*columns, *CHANGE_COLUMNS)
             if columns is not None:
                 found[name] = columns
         return found
+
+    def _changes(self) -> dict[str, str]:
+        """The views of changes that the step reads, by the name of the upstream step."""
+        graph = self._plan.plan.graph
+        read = changes_read(self._step, graph)
+        return {graph.steps[step_id].step.name: view for step_id, view in read.items()}
 
     def _unknown(self, known: Mapping[str, Columns]) -> list[str]:
         names = {raw.view for raw in raw_inputs(self._step)}
@@ -231,3 +248,11 @@ class _Binding:
 
     def _add(self, code: str, message: str, *place: str | int, **more: Any) -> None:
         self.findings.append(self._case.finding(code, message, *place, **more))
+
+
+def _as_inserts(rows: BoundRows, columns: Columns) -> BoundRows:
+    """All rows of a table as its changes, as a step gets them that has never run before."""
+    if not rows.rows:
+        return BoundRows(columns)
+    kind = CHANGE_COLUMNS[0].name
+    return BoundRows(columns, (*rows.named, kind), tuple((*row, "'insert'") for row in rows.rows))

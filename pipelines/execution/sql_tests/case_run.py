@@ -12,10 +12,10 @@ from pipelines.execution.contracts import broken_promise_told, with_promises_kep
 from pipelines.execution.handlers import query_product
 from pipelines.execution.session import clone_session
 from pipelines.execution.sql_tests.comparison import compare_rows
-from pipelines.execution.sql_tests.frames import computed, frame_of, values_of
+from pipelines.execution.sql_tests.frames import frame_of, values_of
 from pipelines.results import CheckSaid, CheckStatus, RowsDiff, SqlTestResult, SqlTestStatus
 from pipelines.utils import dq_checks
-from pipelines.utils.sql_runner import as_sql_error, columns_of, run_query
+from pipelines.utils.sql_runner import as_sql_error, columns_of, computed, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -52,15 +52,6 @@ def frame_of(
     return session.sql(f"select {chosen} from values {values} as given ({names})")
 
 
-def computed(frame: DataFrame) -> DataFrame:
-    """The rows of ``frame`` as a table of their own: what they are made from runs this once."""
-    from pyspark.sql import DataFrame as Frame
-
-    java, session = frame._jdf, frame.sparkSession
-    rows = java.collectAsList()
-    return Frame(session._jsparkSession.createDataFrame(rows, java.schema()), session)
-
-
 def values_of(frame: DataFrame, columns: Iterable[str]) -> list[Row]:
     """The values of ``columns`` in each row; any case of their names will do.
 

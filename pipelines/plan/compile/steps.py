@@ -80,7 +80,7 @@ class StepCompiler:
         templates.findings += findings
         if settings is None:
             return None
-        settings = self._with_absolute_paths(settings)
+        settings = self._settled(settings)
         sql = self._sql(settings.source.query if settings.source else None, names,
                         (*place, "source", "query"))  # fmt: skip
         pre_view_sql = {}
@@ -191,7 +191,9 @@ class StepCompiler:
             header=header,
         )
 
-    def _with_absolute_paths(self, settings: Step) -> Step:
+    def _settled(self, settings: Step) -> Step:
+        """``settings`` with absolute paths, and with what the flow says for all steps."""
+
         def absolute(part: Any) -> Any:
             """A copy of a source, view or destination with its path absolute."""
             if part is None or part.path is None:
@@ -199,10 +201,14 @@ class StepCompiler:
             path = absolute_path(part.path, self._plan.flow.project_dir)
             return part.model_copy(update={"path": path})
 
+        destination = absolute(settings.destination)
+        if destination.audit_columns is None and destination.path and destination.format == "delta":
+            audited = self._plan.flow.pipeline.audit_columns
+            destination = destination.model_copy(update={"audit_columns": audited})
         return settings.model_copy(
             update={
                 "source": absolute(settings.source),
-                "destination": absolute(settings.destination),
+                "destination": destination,
                 "pre_views": tuple(absolute(view) for view in settings.pre_views),
             }
         )

@@ -12,7 +12,9 @@ from pipelines.utils.sql_runner.schemas import (
 from pipelines.utils.sql_runner.staged_files import StagedFiles
 from pipelines.utils.sql_runner.statements import (
     StatementKind,
+    computed,
     explain,
+    in_session,
     inserted_schema,
     kept_rows,
     parse,
@@ -35,8 +37,10 @@ __all__ = [
     "check_schema",
     "columns_of",
     "columns_of_json",
+    "computed",
     "empty_frame",
     "explain",
+    "in_session",
     "inserted_schema",
     "kept_rows",
     "parse",

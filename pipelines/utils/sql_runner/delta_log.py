@@ -65,6 +65,11 @@ class DeltaLog:
         self._spark, self.path = spark, path
         self._jvm: Any = spark._jvm
 
+    @property
+    def sql_name(self) -> str:
+        """The table, as SQL writes it."""
+        return "delta.`" + self.path.replace("`", "``") + "`"
+
     def version(self) -> int | None:
         """The newest version; None where there is no table."""
         number = int(self._snapshot().version())
@@ -108,7 +113,7 @@ class DeltaLog:
         if newest is None:
             return
         for version in range(newest, max(-1, newest - most), -1):
-            if not self._has_commit(version):
+            if not self.has_commit(version):
                 return
             commit = self.commit(version)
             if commit.timestamp_ms < since_ms:
@@ -122,7 +127,7 @@ class DeltaLog:
         """
         version = self.version()
         for _ in range(most):
-            if version is None or version < 0 or not self._has_commit(version):
+            if version is None or version < 0 or not self.has_commit(version):
                 return
             commit = self.commit(version)
             if commit.operation == "RESTORE":
@@ -134,7 +139,7 @@ class DeltaLog:
 
     def time_ms(self, version: int) -> int | None:
         """When ``version`` was committed, milliseconds since 1970 UTC; None once that is lost."""
-        return self.commit(version).timestamp_ms if self._has_commit(version) else None
+        return self.commit(version).timestamp_ms if self.has_commit(version) else None
 
     def properties(self) -> Mapping[str, str]:
         """The table's properties, as they are in its newest version."""
@@ -144,8 +149,13 @@ class DeltaLog:
 
     def set_property(self, name: str, value: str) -> None:
         """Sets a property of the table, by one commit more."""
-        table = "delta.`" + self.path.replace("`", "``") + "`"
-        self._spark.sql(f"alter table {table} set tblproperties ('{name}' = '{value}')")
+        self._spark.sql(f"alter table {self.sql_name} set tblproperties ('{name}' = '{value}')")
+
+    def has_commit(self, version: int) -> bool:
+        """Whether the commit of ``version`` is still in the log."""
+        log = self._log()
+        file = self._jvm.org.apache.hadoop.fs.Path(log.logPath(), f"{version:020d}.json")
+        return bool(file.getFileSystem(log.newDeltaHadoopConf()).exists(file))
 
     def has_version(self, version: int) -> bool:
         """Whether the table's log reaches ``version``."""
@@ -154,8 +164,20 @@ class DeltaLog:
 
     def restore(self, version: int) -> None:
         """Puts the table back to what it was at ``version``, by one commit more."""
-        table = "delta.`" + self.path.replace("`", "``") + "`"
-        self._spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(version)}").collect()
+        self._spark.sql(f"RESTORE TABLE {self.sql_name} TO VERSION AS OF {int(version)}").collect()
+
+    def move_to(self, path: str) -> None:
+        """Renames the table's folder; returns when neither name is remembered wrongly.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        old, new = (self._jvm.org.apache.hadoop.fs.Path(one) for one in (self.path, path))
+        conf = self._spark._jsparkSession.sessionState().newHadoopConf()
+        if not old.getFileSystem(conf).rename(old, new):
+            raise OSError(f"cannot rename {self.path} to {path}")
+        for place in (old, new):
+            self._deltalog_class().invalidateCache(self._spark._jsparkSession, place)
 
     def remove(self) -> None:
         """Deletes the table with all its files."""
@@ -163,11 +185,6 @@ class DeltaLog:
         conf = self._spark._jsparkSession.sessionState().newHadoopConf()
         path.getFileSystem(conf).delete(path, True)
         self._deltalog_class().invalidateCache(self._spark._jsparkSession, path)
-
-    def _has_commit(self, version: int) -> bool:
-        log = self._log()
-        file = self._jvm.org.apache.hadoop.fs.Path(log.logPath(), f"{version:020d}.json")
-        return bool(file.getFileSystem(log.newDeltaHadoopConf()).exists(file))
 
     def _deltalog_class(self) -> Any:
         return self._jvm.org.apache.spark.sql.delta.DeltaLog

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
+_FEW_ROWS = 1_000
 _POSITION = re.compile(r"\bline (\d+),? pos(?:ition)? (\d+)")
 
 
@@ -149,20 +150,42 @@ def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[s
     ]
 
 
-def kept_rows(frame: DataFrame) -> DataFrame:
-    """``frame``, computed once when it is first used, until it is unpersisted.
+def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
+    """The rows of ``frame``, computed once and kept until they are unpersisted; and their number.
 
-    Its plan has no CTEs: Spark numbers those of a whole statement, and would not know the kept
-    rows again inside of another statement that has some.
+    A few are values in the plan: what is done with them needs no scan, and no job to learn how many
+    they are. More are cached. Their plan has no CTEs: Spark numbers those of a whole statement, and
+    would not know the kept rows again inside of another statement that has some.
     """
-    from pyspark.sql import DataFrame as Frame
-
     spark = frame.sparkSession
     jvm: Any = spark._jvm
     inline = jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
     plan = inline.apply(frame._jdf.queryExecution().analyzed())
-    java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(spark._jsparkSession, plan)
-    return Frame(java, spark).persist()
+    kept = _rows(spark, plan).persist()
+    try:
+        count = kept.count()
+        if count > _FEW_ROWS:
+            return kept, count
+        few = computed(kept)
+    except BaseException:
+        kept.unpersist()
+        raise
+    kept.unpersist()
+    return few, count
+
+
+def computed(frame: DataFrame) -> DataFrame:
+    """The rows of ``frame`` as values in a plan: what they are made from runs this once."""
+    from pyspark.sql import DataFrame as Frame
+
+    java, session = frame._jdf, frame.sparkSession
+    rows = java.collectAsList()
+    return Frame(session._jsparkSession.createDataFrame(rows, java.schema()), session)
+
+
+def in_session(frame: DataFrame, session: SparkSession) -> DataFrame:
+    """``frame``, whose rows are values in its plan, for use in another session."""
+    return _rows(session, frame._jdf.queryExecution().analyzed())
 
 
 def explain(frame: DataFrame) -> str:

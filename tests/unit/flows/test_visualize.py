@@ -170,6 +170,12 @@ def test_draw_svg_when_hundred_steps_then_three_edges(tmp_path: Path) -> None:
 
 
 @needs_dot
+def test_draw_svg_when_no_step_ran_draws_without_a_legend(tmp_path: Path) -> None:
+    svg = svg_of(vault(tmp_path), tmp_path, statuses={"of.another.flow": ("success", 1.0)})
+    assert len(shown(svg, "node")) == len(shown(svg_of(vault(tmp_path), tmp_path), "node"))
+
+
+@needs_dot
 def test_draw_svg_shows_status_by_colour_border_word_and_duration(tmp_path: Path) -> None:
     statuses = {
         "bronze.ods.a": ("success", 12.34),

@@ -1,0 +1,1 @@
+"""Audits of tables: put back to before a run, compared, and asked who wrote which row."""

@@ -1,0 +1,81 @@
+"""The files that versions of a Delta table are made of, and the rows of some of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+_ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+
+FileKey = tuple[str, str]
+"""Where a file is, and what tells what is deleted of it."""
+
+
+class TableFiles:
+    """The files of the Delta table at ``path``."""
+
+    def __init__(self, session: SparkSession, path: str) -> None:
+        self._session, self.path = session, path
+        jvm: Any = session._jvm
+        self._jvm = jvm
+        self._log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session._jsparkSession, path)
+        self._snapshots: dict[int, Any] = {}
+        self._named: dict[str, str] = {}
+
+    def keys(self, version: int) -> frozenset[FileKey]:
+        """The files of a version; those of a clone are where the table has them.
+
+        Raises:
+            Py4JJavaError: the log no longer tells of the version.
+        """
+        from pyspark.sql import DataFrame
+
+        rows = DataFrame(self._snapshot(version).allFiles().toDF(), self._session)
+        vector = "concat_ws('|', deletionVector.pathOrInlineDv, deletionVector.offset)"
+        found = rows.selectExpr("path", f"{vector} as vector").collect()
+        root = self._log.dataPath().toUri().toString().rstrip("/")
+        places = [name if _ABSOLUTE.match(name) else f"{root}/{name}" for name, _ in found]
+        self._named |= {place: row[0] for place, row in zip(places, found, strict=True)}
+        return frozenset((place, row[1]) for place, row in zip(places, found, strict=True))
+
+    def rows(self, version: int, files: Collection[FileKey] | None = None) -> DataFrame:
+        """The rows of a version; given some of its files, those of these alone."""
+        from pyspark.sql import DataFrame
+        from pyspark.sql import functions as f
+
+        if files is None:
+            reader = self._session.read.format("delta")
+            return reader.option("versionAsOf", str(version)).load(self.path)
+        snapshot = self._snapshot(version)
+        wanted: Any = f.col("path").isin([self._named[place] for place, _ in files])
+        chosen = snapshot.allFiles().filter(wanted._jc).collectAsList()
+        sequence = self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(chosen)
+        none = self._jvm.scala.Option.empty()
+        return DataFrame(self._log.createDataFrame(snapshot, sequence, False, none), self._session)
+
+    def schema(self, version: int) -> StructType:
+        """The columns of a version, with what column mapping says of them."""
+        from pyspark.sql.types import StructType
+
+        return StructType.fromJson(json.loads(self._snapshot(version).schema().json()))
+
+    def missing(self, files: Collection[FileKey]) -> list[str]:
+        """Those that are not on the storage any more, by their names in the log."""
+        conf = self._log.newDeltaHadoopConf()
+        root = self._log.dataPath()
+        system = root.getFileSystem(conf)
+        absolute = self._jvm.org.apache.spark.sql.delta.util.DeltaFileOperations.absolutePath
+        names = sorted(self._named[place] for place, _ in files)
+        return [name for name in names if not system.exists(absolute(root.toString(), name))]
+
+    def _snapshot(self, version: int) -> Any:
+        if version not in self._snapshots:
+            none = self._jvm.scala.Option.empty()
+            self._snapshots[version] = self._log.getSnapshotAt(version, none, none, False)
+        return self._snapshots[version]

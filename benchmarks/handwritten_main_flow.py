@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, Window
+from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,6 +62,8 @@ class Step:
         after: steps that it reads.
         reads: view -> table of the ODS.
         keys: for tables that only gain rows: what tells rows apart; else it is overwritten.
+        without: rows of the result that are not written; a column alone is not written either.
+        versions_of: for dimensions with history: what they are of.
     """
 
     layer: str
@@ -68,12 +71,29 @@ class Step:
     after: tuple[str, ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
+    without: str = ""
+    versions_of: str = ""
 
 
 _SEOA = "edfi.StudentEducationOrganizationAssociation"
+_TRACKED = "tracked_changes_edfi"
+_DEMOGRAPHICS = f"""(select root.*, race.RaceDescriptorId, spoken.LanguageDescriptorId,
+    case when race.CreateDate > spoken.CreateDate or spoken.CreateDate is null
+    then race.CreateDate else spoken.CreateDate end as ChildCreateDate
+    from {_SEOA} root
+    left join {_SEOA}Race race on race.EducationOrganizationId = root.EducationOrganizationId
+    and race.StudentUSI = root.StudentUSI
+    left join {_SEOA}Language spoken
+    on spoken.EducationOrganizationId = root.EducationOrganizationId
+    and spoken.StudentUSI = root.StudentUSI) demographics"""
 STEPS = (
     Step("bronze", "descriptors", reads=(("descriptors", "edfi.Descriptor"),)),
-    Step("bronze", "students", reads=(("students", "edfi.Student"),)),
+    Step(
+        "bronze",
+        "students",
+        reads=(("students", "edfi.Student"), ("deleted_students", f"{_TRACKED}.Student")),
+        without="is_deleted",
+    ),
     Step(
         "bronze",
         "schools",
@@ -83,18 +103,30 @@ STEPS = (
             ("education_organization_addresses", "edfi.EducationOrganizationAddress"),
         ),
     ),
-    Step("bronze", "enrollments", reads=(("enrollments", "edfi.StudentSchoolAssociation"),)),
+    Step(
+        "bronze",
+        "enrollments",
+        reads=(
+            ("enrollments", "edfi.StudentSchoolAssociation"),
+            ("deleted_enrollments", f"{_TRACKED}.StudentSchoolAssociation"),
+        ),
+        without="is_deleted",
+    ),
     Step(
         "bronze",
         "demographics",
         reads=(
-            ("demographics", _SEOA),
-            ("demographics_races", f"{_SEOA}Race"),
-            ("demographics_languages", f"{_SEOA}Language"),
+            ("demographics", _DEMOGRAPHICS),
+            (
+                "deleted_demographics",
+                f"{_TRACKED}.StudentEducationOrganizationAssociation",
+            ),
         ),
+        without="is_deleted",
     ),
     Step("silver", "hub_student", ("students",), keys=("student_hk",)),
     Step("silver", "hub_school", ("schools",), keys=("school_hk",)),
+    Step("silver", "sal_student", ("students",), keys=("student_hk", "student_usi")),
     Step(
         "silver",
         "link_enrollment",
@@ -104,29 +136,41 @@ STEPS = (
     Step(
         "silver",
         "sat_student_demographics",
-        ("demographics", "descriptors", "hub_student", "schools"),
-        keys=("student_hk", "effective_from", "hashdiff"),
+        ("demographics", "descriptors", "hub_student", "sal_student", "schools"),
+        keys=("student_hk", "load_date"),
     ),
     Step(
         "silver",
         "sat_school",
         ("descriptors", "hub_school"),
-        keys=("school_hk", "effective_from", "hashdiff"),
+        keys=("school_hk", "load_date"),
     ),
     Step(
         "silver",
         "sat_enrollment",
-        ("descriptors", "link_enrollment"),
-        keys=("enrollment_hk", "effective_from", "hashdiff"),
+        ("descriptors", "link_enrollment", "sal_student"),
+        keys=("enrollment_hk", "load_date"),
     ),
-    Step("silver", "quarantine_enrollment", ("enrollments", "schools", "students")),
-    Step("gold", "dim_student", ("hub_student", "sat_enrollment", "sat_student_demographics")),
-    Step("gold", "dim_school", ("hub_school", "sat_school")),
+    Step("silver", "quarantine_student", ("students",), without="reason = ''"),
+    Step(
+        "silver",
+        "quarantine_enrollment",
+        ("enrollments", "schools", "students"),
+        without="reason = ''",
+    ),
     Step("gold", "dim_date", ("link_enrollment", "sat_enrollment")),
+    Step(
+        "gold",
+        "dim_student",
+        ("dim_date", "hub_student", "sat_enrollment", "sat_student_demographics"),
+        versions_of="student",
+    ),
+    Step("gold", "dim_school", ("hub_school", "sat_school"), versions_of="school"),
     Step(
         "gold",
         "fact_enrollment",
         ("dim_date", "dim_school", "dim_student", "link_enrollment", "sat_enrollment"),
+        without="is_out",
     ),
 )
 
@@ -171,9 +215,16 @@ class Run:
             reader = self.spark.read.format("jdbc").options(dbtable=table, **self.jdbc)
             reader.load().createOrReplaceTempView(view)
         frame = self.spark.sql(self._render(f"sql/{step.layer}/{step.name}.sql"))
+        if step.without:
+            frame = frame.where(f"not ({step.without})").drop(step.without)
+        if step.versions_of:
+            frame = _versions(frame, step.versions_of)
         path = f"{self.lakehouse}/{step.layer}/{step.name}"
         self._write(frame, path, step.keys)
-        self.spark.read.format("delta").load(path).createOrReplaceTempView(step.name)
+        table = self.spark.read.format("delta").load(path)
+        table.createOrReplaceTempView(step.name)
+        every = table.withColumn("_change_type", F.lit("insert"))
+        every.createOrReplaceTempView(f"{step.name}__changes")
         for file in sorted((ROOT / "dq" / step.layer / step.name).glob("*.sql")):
             self._check(file)
         self.seconds[step.name] = round(time.perf_counter() - start, 2)
@@ -207,6 +258,19 @@ class Run:
 
     def _render(self, path: str) -> str:
         return self._templates.get_template(path).render(run_date=self.run_date)
+
+
+def _versions(states: DataFrame, of: str) -> DataFrame:
+    """The states of a dimension with the time in which each held; deletes are none."""
+    forth = Window.partitionBy(f"{of}_hk").orderBy("changed_on")
+    return (
+        states.withColumn("valid_to", F.lead("changed_on").over(forth))
+        .where("not is_deleted")
+        .withColumn(f"dim_{of}_id", F.sha2(F.concat_ws("||", f"{of}_hk", "changed_on"), 256))
+        .withColumn("is_current", F.col("valid_to").isNull())
+        .withColumnRenamed("changed_on", "valid_from")
+        .drop("is_deleted")
+    )
 
 
 def start_session(jars: str) -> SparkSession:

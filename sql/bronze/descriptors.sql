@@ -9,7 +9,5 @@ select
     cast(Id as string) as resource_id,
     cast(CreateDate as timestamp) as create_date,
     cast(LastModifiedDate as timestamp) as last_modified_date,
-    cast(ChangeVersion as bigint) as change_version,
-    timestamp '{{ run_date }}' as load_date,
-    'edfi_ods' as record_source
+    cast(ChangeVersion as bigint) as change_version
 from descriptors

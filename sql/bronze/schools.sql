@@ -67,9 +67,7 @@ select /*+ broadcast(education_organization, address, district) */
     district.last_modified_date as district_last_modified_date,
     address.last_address_create_date,
     education_organization.change_version,
-    district.change_version as district_change_version,
-    timestamp '{{ run_date }}' as load_date,
-    'edfi_ods' as record_source
+    district.change_version as district_change_version
 from school
 left join education_organization
     on school.school_id = education_organization.education_organization_id

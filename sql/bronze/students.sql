@@ -1,4 +1,4 @@
--- Students as the ODS holds them, one row per row of edfi.Student.
+-- Students as the ODS holds them, one row per row of edfi.Student; those that were deleted leave.
 select
     cast(StudentUSI as int) as student_usi,
     cast(StudentUniqueId as string) as student_unique_id,
@@ -14,6 +14,24 @@ select
     cast(CreateDate as timestamp) as create_date,
     cast(LastModifiedDate as timestamp) as last_modified_date,
     cast(ChangeVersion as bigint) as change_version,
-    timestamp '{{ run_date }}' as load_date,
-    'edfi_ods' as record_source
+    false as is_deleted
 from students
+union all
+select
+    cast(OldStudentUSI as int) as student_usi,
+    cast(null as string) as student_unique_id,
+    cast(null as string) as first_name,
+    cast(null as string) as middle_name,
+    cast(null as string) as last_name,
+    cast(null as string) as generation_code_suffix,
+    cast(null as string) as preferred_first_name,
+    cast(null as string) as preferred_last_name,
+    cast(null as date) as birth_date,
+    cast(null as int) as birth_sex_descriptor_id,
+    cast(Id as string) as resource_id,
+    cast(CreateDate as timestamp) as create_date,
+    cast(null as timestamp) as last_modified_date,
+    cast(ChangeVersion as bigint) as change_version,
+    true as is_deleted
+from deleted_students
+where NewStudentUSI is null

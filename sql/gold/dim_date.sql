@@ -1,6 +1,10 @@
 -- Days of the whole school years that enrollments and the run touch, and one unknown member. Days
 -- before 1990 or more than ten years ahead of the run are typing errors: they get no row, and the
 -- fact refers to the unknown member.
+--
+-- has_begun turns with the day of the run. So the days that passed since the last run are the
+-- changes of this table, and what is told as of the run (is_active, current_grade_level) is brought
+-- up to date for their enrollments alone.
 with
 
 fact_date as (
@@ -52,7 +56,8 @@ described as (
         weekday(calendar_date) + 1 as day_of_week,
         date_format(calendar_date, 'EEEE') as day_name,
         weekday(calendar_date) >= 5 as is_weekend,
-        year(add_months(calendar_date, 6)) as school_year
+        year(add_months(calendar_date, 6)) as school_year,
+        calendar_date <= date '{{ run_date }}' as has_begun
     from calendar
 
 )
@@ -74,4 +79,5 @@ select
     'Unknown' as day_name,
     cast(null as boolean) as is_weekend,
     cast(null as int) as school_year,
+    cast(null as boolean) as has_begun,
     'Unknown' as school_year_name

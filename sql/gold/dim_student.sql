@@ -1,39 +1,50 @@
--- Students with their history (type 2), and one unknown member for facts without a student.
+-- Students with their history (type 2), and one unknown member for facts without a student. What
+-- comes out are the states to take in; the mode makes the versions.
 --
--- A version is a change against the load before. It is valid from the day the source names for
--- it, if that lies after the load before and not after its own, else from the day of its load: the
--- time stamps of the source alone are no order (they can be set back). The first version is open to
--- the past, so that facts older than the first load find it; valid_to is the first day after.
+-- A state holds from the day the source names for it, if that lies after the load before and not
+-- after its own, else from the day of its load: the time stamps of the source alone are no order
+-- (they can be set back). The first is open to the past, so that facts older than the first load
+-- find it. A deleted student has no current version.
 --
 -- race_ethnicity: the Hispanic flag wins; more than one race is multiple; else the race.
--- current_grade_level is type 1: the grade of the latest entry, the same on all versions.
-{% import 'macros/hash.sql.j2' as dv %}
+-- current_grade_level makes no version: the current one has the grade of the latest entry that has
+-- begun, an older one what it had last.
 with
 
-ordered as (
+touched as (
 
-    select
-        *,
-        lead(load_date) over (
-            partition by student_hk
-            order by load_date, change_version, effective_from, hashdiff
-        ) as next_load_date
-    from sat_student_demographics
+    select student_hk
+    from sat_student_demographics__changes
+    union
+    select link_enrollment.student_hk
+    from link_enrollment
+    left semi join sat_enrollment__changes as enrollment
+        on link_enrollment.enrollment_hk = enrollment.enrollment_hk
+    union
+    select link_enrollment.student_hk
+    from link_enrollment
+    left semi join dim_date__changes as day
+        on link_enrollment.entry_date = day.calendar_date
 
 ),
 
 state as (
 
     select
-        *,
-        lag(hashdiff) over (partition by student_hk order by load_date) as previous_hashdiff,
-        lag(load_date) over (partition by student_hk order by load_date) as previous_load_date
-    from ordered
-    where next_load_date is null or next_load_date > load_date
+        sat_student_demographics.*,
+        lag(sat_student_demographics.load_date) over in_order as previous_load_date,
+        lead(sat_student_demographics.load_date) over in_order is null as is_last
+    from sat_student_demographics
+    left semi join touched
+        on sat_student_demographics.student_hk = touched.student_hk
+    window in_order as (
+        partition by sat_student_demographics.student_hk
+        order by sat_student_demographics.load_date
+    )
 
 ),
 
-version as (
+dated as (
 
     select
         *,
@@ -44,90 +55,94 @@ version as (
                 and to_date(effective_from) <= to_date(load_date)
                 then to_date(effective_from)
             else to_date(load_date)
-        end as valid_from
+        end as changed_on
     from state
-    where previous_hashdiff is null or hashdiff <> previous_hashdiff
 
 ),
 
-history as (
+news as (
 
-    select
-        *,
-        lead(valid_from) over (partition by student_hk order by load_date) as next_valid_from
-    from version
+    select dated.*
+    from dated
+    left join sat_student_demographics__changes as changed
+        on
+            dated.student_hk = changed.student_hk
+            and dated.load_date = changed.load_date
+    where dated.is_last or changed.student_hk is not null
 
 ),
 
-enrollment as (
+latest as (
 
     select
-        enrollment_hk,
-        max_by(grade_level, struct(load_date, change_version, effective_from, hashdiff))
-            as grade_level
+        sat_enrollment.*,
+        lead(sat_enrollment.load_date) over (
+            partition by sat_enrollment.enrollment_hk
+            order by sat_enrollment.load_date
+        ) is null as is_last
     from sat_enrollment
-    group by enrollment_hk
+    where
+        sat_enrollment.enrollment_hk in (
+            select link_enrollment.enrollment_hk
+            from link_enrollment
+            left semi join touched
+                on link_enrollment.student_hk = touched.student_hk
+        )
 
 ),
 
-latest_enrollment as (
+grade as (
 
     select
         link_enrollment.student_hk,
-        max_by(enrollment.grade_level, struct(link_enrollment.entry_date, enrollment.grade_level))
-            as grade_level
+        max_by(
+            latest.grade_level,
+            struct(link_enrollment.entry_date, link_enrollment.school_id, latest.enrollment_hk)
+        ) as current_grade_level
     from link_enrollment
-    inner join enrollment
-        on link_enrollment.enrollment_hk = enrollment.enrollment_hk
-    where link_enrollment.entry_date <= date '{{ run_date }}'
+    inner join latest
+        on link_enrollment.enrollment_hk = latest.enrollment_hk
+    where
+        latest.is_last
+        and not latest.is_deleted
+        and link_enrollment.entry_date <= date '{{ run_date }}'
     group by link_enrollment.student_hk
-
-),
-
-profile as (
-
-    select
-        history.student_hk,
-        hub_student.student_unique_id,
-        history.first_name,
-        history.middle_name,
-        history.last_name,
-        history.generation_code_suffix,
-        concat_ws(
-            ' ',
-            coalesce(history.preferred_first_name, history.first_name),
-            coalesce(history.preferred_last_name, history.last_name),
-            history.generation_code_suffix
-        ) as display_name,
-        history.birth_date,
-        coalesce(history.sex, 'Unknown') as sex,
-        case
-            when history.hispanic_latino_ethnicity then 'Hispanic or Latino'
-            when size(history.races) > 1 then 'Multiple'
-            when size(history.races) = 1 then history.races[0]
-            else 'Unknown'
-        end as race_ethnicity,
-        coalesce(history.limited_english_proficiency, 'Unknown') as limited_english_proficiency,
-        latest_enrollment.grade_level as current_grade_level,
-        history.valid_from,
-        coalesce(history.next_valid_from, date '9999-12-31') as valid_to,
-        history.next_valid_from is null as is_current
-    from history
-    inner join hub_student
-        on history.student_hk = hub_student.student_hk
-    left join latest_enrollment
-        on history.student_hk = latest_enrollment.student_hk
 
 )
 
 select
-    {{ dv.hash_keys(['student_unique_id', 'valid_from']) }} as dim_student_id,
-    *
-from profile
+    news.student_hk,
+    hub_student.student_unique_id,
+    news.first_name,
+    news.middle_name,
+    news.last_name,
+    news.generation_code_suffix,
+    concat_ws(
+        ' ',
+        coalesce(news.preferred_first_name, news.first_name),
+        coalesce(news.preferred_last_name, news.last_name),
+        news.generation_code_suffix
+    ) as display_name,
+    news.birth_date,
+    coalesce(news.sex, 'Unknown') as sex,
+    case
+        when news.hispanic_latino_ethnicity then 'Hispanic or Latino'
+        when size(news.races) > 1 then 'Multiple'
+        when size(news.races) = 1 then news.races[0]
+        else 'Unknown'
+    end as race_ethnicity,
+    coalesce(news.limited_english_proficiency, 'Unknown') as limited_english_proficiency,
+    grade.current_grade_level,
+    news.changed_on,
+    news.is_deleted
+from news
+inner join hub_student
+    on news.student_hk = hub_student.student_hk
+left join grade
+    on news.student_hk = grade.student_hk
 union all
 select
-    '-1' as dim_student_id,
-    cast(null as string) as student_hk,
+    '-1' as student_hk,
     cast(null as string) as student_unique_id,
     cast(null as string) as first_name,
     cast(null as string) as middle_name,
@@ -139,6 +154,5 @@ select
     'Unknown' as race_ethnicity,
     'Unknown' as limited_english_proficiency,
     cast(null as string) as current_grade_level,
-    date '1900-01-01' as valid_from,
-    date '9999-12-31' as valid_to,
-    true as is_current
+    date '1900-01-01' as changed_on,
+    false as is_deleted

@@ -1,35 +1,9 @@
 -- Schools by their business key, the SchoolId.
 {% import 'macros/hash.sql.j2' as dv %}
-with
-
-keyed as (
-
-    select
-        {{ dv.hash_key('school_id') }} as school_hk,
-        school_id,
-        load_date,
-        record_source
-    from schools
-
-),
-
-first_seen as (
-
-    select
-        *,
-        row_number() over (
-            partition by school_hk
-            order by load_date, record_source
-        ) as position
-    from keyed
-    where school_hk is not null
-
-)
-
-select
-    school_hk,
+select distinct
+    {{ dv.hash_key('school_id') }} as school_hk,
     school_id,
-    load_date,
-    record_source
-from first_seen
-where position = 1
+    timestamp '{{ run_date }}' as load_date,
+    'edfi_ods' as record_source
+from schools__changes
+where _change_type <> 'delete' and school_id is not null

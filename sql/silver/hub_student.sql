@@ -1,4 +1,5 @@
--- Students by their business key, the trimmed StudentUniqueId; rows without one stay in bronze.
+-- Students by their business key, the trimmed StudentUniqueId. Rows without one are in
+-- quarantine_student.
 {% import 'macros/hash.sql.j2' as dv %}
 with
 
@@ -6,30 +7,17 @@ keyed as (
 
     select
         {{ dv.hash_key('student_unique_id') }} as student_hk,
-        trim(student_unique_id) as student_unique_id,
-        load_date,
-        record_source
-    from students
-
-),
-
-first_seen as (
-
-    select
-        *,
-        row_number() over (
-            partition by student_hk
-            order by load_date, record_source, student_unique_id
-        ) as position
-    from keyed
-    where student_hk is not null
+        trim(student_unique_id) as student_unique_id
+    from students__changes
+    where _change_type <> 'delete'
 
 )
 
 select
     student_hk,
-    student_unique_id,
-    load_date,
-    record_source
-from first_seen
-where position = 1
+    min(student_unique_id) as student_unique_id,
+    timestamp '{{ run_date }}' as load_date,
+    'edfi_ods' as record_source
+from keyed
+where student_hk is not null
+group by student_hk

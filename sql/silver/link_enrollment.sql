@@ -1,24 +1,37 @@
 -- Which student entered which school on which day. Enrollments whose student or school cannot be
--- resolved are in quarantine_enrollment.
+-- resolved are in quarantine_enrollment, until these are there.
 {% import 'macros/hash.sql.j2' as dv %}
 with
+
+touched as (
+
+    select student_usi
+    from enrollments__changes
+    union
+    select student_usi
+    from students__changes
+    union
+    select enrollments.student_usi
+    from enrollments
+    left semi join schools__changes as school
+        on enrollments.school_id = school.school_id and school._change_type = 'insert'
+
+),
 
 resolved as (
 
     select
         trim(students.student_unique_id) as student_unique_id,
         enrollments.school_id,
-        enrollments.entry_date,
-        enrollments.load_date,
-        enrollments.record_source
+        enrollments.entry_date
     from enrollments
+    left semi join touched
+        on enrollments.student_usi = touched.student_usi
     inner join students
         on enrollments.student_usi = students.student_usi
     left semi join schools
         on enrollments.school_id = schools.school_id
-    where
-        trim(students.student_unique_id) <> ''
-        and enrollments.entry_date is not null
+    where trim(students.student_unique_id) <> ''
 
 ),
 
@@ -31,28 +44,16 @@ keyed as (
         *
     from resolved
 
-),
-
-first_seen as (
-
-    select
-        *,
-        row_number() over (
-            partition by enrollment_hk
-            order by load_date, record_source, student_unique_id
-        ) as position
-    from keyed
-
 )
 
 select
     enrollment_hk,
     student_hk,
     school_hk,
-    student_unique_id,
+    min(student_unique_id) as student_unique_id,
     school_id,
     entry_date,
-    load_date,
-    record_source
-from first_seen
-where position = 1
+    timestamp '{{ run_date }}' as load_date,
+    'edfi_ods' as record_source
+from keyed
+group by enrollment_hk, student_hk, school_hk, school_id, entry_date

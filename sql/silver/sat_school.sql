@@ -1,7 +1,22 @@
--- What is known of a school: names, kind, status, address, district. Of several addresses the
--- physical one counts, then the mailing one, then the first by the name of its type.
+-- What is known of a school: names, kind, status, address, district; or that it was deleted. Of
+-- several addresses the physical one counts, then the mailing one, then the first by the name of
+-- its type.
 {% import 'macros/hash.sql.j2' as dv %}
 with
+
+touched as (
+
+    select school_id
+    from hub_school__changes
+    union
+    select school_id
+    from schools__changes
+    union
+    select hub_school.school_id
+    from hub_school
+    where exists (select 1 from descriptors__changes)
+
+),
 
 code as (
 
@@ -53,7 +68,7 @@ address as (
 described as (
 
     select
-        {{ dv.hash_key('schools.school_id') }} as school_hk,
+        hub_school.school_hk,
         nullif(trim(schools.name_of_institution), '') as school_name,
         nullif(trim(schools.short_name_of_institution), '') as short_name,
         school_type.code_value as school_type,
@@ -67,6 +82,7 @@ described as (
         address.county,
         schools.district_id,
         nullif(trim(schools.district_name), '') as district_name,
+        schools.school_id is null as is_deleted,
         greatest(schools.change_version, schools.district_change_version) as change_version,
         coalesce(
             greatest(
@@ -74,11 +90,13 @@ described as (
                 schools.district_last_modified_date,
                 schools.last_address_create_date
             ),
-            schools.load_date
-        ) as effective_from,
-        schools.load_date,
-        schools.record_source
-    from schools
+            timestamp '{{ run_date }}'
+        ) as effective_from
+    from hub_school
+    left semi join touched
+        on hub_school.school_id = touched.school_id
+    left join schools
+        on hub_school.school_id = schools.school_id
     left join address
         on
             schools.school_id = address.school_id
@@ -89,7 +107,6 @@ described as (
         on schools.charter_status_descriptor_id = charter_status.descriptor_id
     left join code as operational_status
         on schools.operational_status_descriptor_id = operational_status.descriptor_id
-    where schools.school_id is not null
 
 )
 
@@ -108,6 +125,7 @@ select
     county,
     district_id,
     district_name,
+    is_deleted,
     change_version,
     effective_from,
     {{ dv.hashdiff([
@@ -115,6 +133,6 @@ select
         'web_site', 'street', 'city', 'state', 'postal_code', 'county', 'district_id',
         'district_name',
     ]) }} as hashdiff,
-    load_date,
-    record_source
+    timestamp '{{ run_date }}' as load_date,
+    'edfi_ods' as record_source
 from described

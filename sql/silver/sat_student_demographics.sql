@@ -1,9 +1,10 @@
--- What is known of a student: names, birth, sex, ethnicity, races, languages, English proficiency.
+-- What is known of a student: names, birth, sex, ethnicity, races, languages, English proficiency;
+-- or that the student was deleted.
 --
--- One row per student and load. Where a student is entered twice, an entry with demographics comes
--- first, then the one that changed last (ChangeVersion, then the higher StudentUSI); of several
--- demographics those of a district come before those of a school, then the ones that changed last,
--- then the lower organization id.
+-- One row per student and load, of those whom a change touches. Where a student is entered twice,
+-- an entry with demographics comes first, then the one that changed last (ChangeVersion, then the
+-- higher StudentUSI); of several demographics those of a district come before those of a school,
+-- then the ones that changed last, then the lower organization id.
 {% import 'macros/hash.sql.j2' as dv %}
 with
 
@@ -33,6 +34,41 @@ code_list as (
 
 ),
 
+changed as (
+
+    select student_usi
+    from students__changes
+    union
+    select student_usi
+    from demographics__changes
+    union
+    select student_usi
+    from sal_student__changes
+    union
+    select sal_student.student_usi
+    from sal_student
+    where
+        exists (
+            select 1
+            from descriptors__changes as descriptor
+            where
+                descriptor.descriptor_type in (
+                    'SexDescriptor', 'LimitedEnglishProficiencyDescriptor',
+                    'RaceDescriptor', 'LanguageDescriptor'
+                )
+        )
+
+),
+
+touched as (
+
+    select distinct sal_student.student_hk
+    from sal_student
+    left semi join changed
+        on sal_student.student_usi = changed.student_usi
+
+),
+
 student as (
 
     select
@@ -46,10 +82,15 @@ student as (
         nullif(trim(preferred_last_name), '') as preferred_last_name,
         birth_date,
         last_modified_date,
-        change_version,
-        load_date,
-        record_source
+        change_version
     from students
+    where
+        student_usi in (
+            select sal_student.student_usi
+            from sal_student
+            left semi join touched
+                on sal_student.student_hk = touched.student_hk
+        )
 
 ),
 
@@ -80,14 +121,13 @@ candidate as (
         on student.student_usi = demographics.student_usi
     left join schools as school
         on demographics.education_organization_id = school.school_id
-    where student.student_hk is not null
 
 ),
 
 described as (
 
     select
-        candidate.student_hk,
+        touched.student_hk,
         candidate.first_name,
         candidate.middle_name,
         candidate.last_name,
@@ -114,6 +154,7 @@ described as (
             )
         ) as languages,
         proficiency.code_value as limited_english_proficiency,
+        candidate.position is null as is_deleted,
         greatest(candidate.change_version, candidate.demographics_change_version)
             as change_version,
         coalesce(
@@ -122,17 +163,18 @@ described as (
                 candidate.demographics_last_modified_date,
                 candidate.last_child_create_date
             ),
-            candidate.load_date
-        ) as effective_from,
-        candidate.load_date,
-        candidate.record_source
-    from candidate
+            timestamp '{{ run_date }}'
+        ) as effective_from
+    from touched
+    left join candidate
+        on
+            touched.student_hk = candidate.student_hk
+            and candidate.position = 1
     left join code as sex
         on candidate.sex_descriptor_id = sex.descriptor_id
     left join code as proficiency
         on candidate.limited_english_proficiency_descriptor_id = proficiency.descriptor_id
     cross join code_list
-    where candidate.position = 1
 
 )
 
@@ -150,6 +192,7 @@ select
     races,
     languages,
     limited_english_proficiency,
+    is_deleted,
     change_version,
     effective_from,
     {{ dv.hashdiff([
@@ -157,6 +200,6 @@ select
         'preferred_first_name', 'preferred_last_name', 'birth_date', 'sex',
         'hispanic_latino_ethnicity', 'races', 'languages', 'limited_english_proficiency',
     ]) }} as hashdiff,
-    load_date,
-    record_source
+    timestamp '{{ run_date }}' as load_date,
+    'edfi_ods' as record_source
 from described

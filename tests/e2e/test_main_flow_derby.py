@@ -21,6 +21,35 @@ STAR = {
     "link": "silver/link_enrollment",
 }
 
+ALL = "* except (_run_id, _batch_id)"
+AS_OF_TODAY = {
+    "bronze/enrollments": (f"select {ALL} from t", {"t": "bronze/enrollments"}),
+    "bronze/demographics": (f"select {ALL} from t", {"t": "bronze/demographics"}),
+    "quarantine": (
+        "select student_usi, school_id, entry_date, reason from t",
+        {"t": "silver/quarantine_enrollment"},
+    ),
+    "current students": (
+        "select student_hk, student_unique_id, first_name, middle_name, last_name, display_name,"
+        " birth_date, sex, race_ethnicity, limited_english_proficiency, current_grade_level"
+        " from student where is_current",
+        STAR,
+    ),
+    "current schools": (
+        "select school_hk, school_id, school_name, school_type, street, city, district_name"
+        " from school where is_current",
+        STAR,
+    ),
+    "facts": (
+        "select s.student_unique_id, c.school_id, f.entry_date, f.exit_date, f.exit_type,"
+        " f.grade_level, f.school_year, f.days_enrolled, f.is_active, f.entry_date_id,"
+        " f.exit_date_id from fact f join student s on f.dim_student_id = s.dim_student_id"
+        " join school c on c.dim_school_id = f.dim_school_id",
+        STAR,
+    ),
+}
+"""What does not depend on how often one looked at the ODS, told by business keys."""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
@@ -45,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def test_first_day_runs_every_step_and_logs_it(place: Workplace) -> None:
     log = place.log("day1")
     assert statuses(log) == {"success"}
-    assert len(log["steps"]) == 16
+    assert len(log["steps"]) == 18
     students = next(step for step in log["steps"] if step["name"] == "students")
     assert students["rows_written"] == STUDENTS
     assert students["destination"]["version_after"] == 0
@@ -72,8 +101,8 @@ def test_every_enrollment_is_in_the_fact_or_in_quarantine(place: Workplace) -> N
 def test_fact_refers_to_the_version_valid_on_the_entry_date(place: Workplace) -> None:
     rows = place.query(
         "select count(*) from fact f join student d on d.dim_student_id = f.dim_student_id"
-        " where d.dim_student_id <> '-1'"
-        " and not (d.valid_from <= f.entry_date and f.entry_date < d.valid_to)",
+        " where d.student_hk <> '-1' and not (d.valid_from <= f.entry_date"
+        " and (d.valid_to is null or f.entry_date < d.valid_to))",
         **STAR,
     )
     assert rows == [(0,)]
@@ -89,7 +118,7 @@ def test_fact_refers_to_the_version_valid_on_the_entry_date(place: Workplace) ->
 def test_changes_of_day_two_make_new_versions_and_one_is_current(place: Workplace) -> None:
     several = place.query(
         "select count(*) from (select student_unique_id from student"
-        " where dim_student_id <> '-1' group by student_unique_id having count(*) > 1)",
+        " where student_hk <> '-1' group by student_unique_id having count(*) > 1)",
         **STAR,
     )
     assert several[0][0] > 0
@@ -109,11 +138,48 @@ def test_fact_holds_no_direct_identifier(place: Workplace) -> None:
     assert not names & {"student_unique_id", "student_usi", "first_name", "last_surname", "id"}
 
 
+def test_daily_runs_give_what_a_first_run_of_that_day_gives(place: Workplace) -> None:
+    fresh = Workplace(place.folder / "fresh", place.url)
+    fresh.folder.mkdir()
+    done = fresh.run("run", "--run-date", "2026-09-02", "--log-format", "text")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, (sql, tables) in AS_OF_TODAY.items():
+        found = [sorted(map(str, one.query(sql, **tables))) for one in (place, fresh)]
+        assert found[0] == found[1], name
+        assert found[0], name
+
+
+def test_rows_that_left_the_ods_end_and_change_versions_are_few(place: Workplace) -> None:
+    """The second day writes what changed, not the tables anew."""
+    second = {step["name"]: step for step in place.log()["steps"]}
+    assert second["students"]["rows_deleted"] > 0
+    assert second["descriptors"]["status"] == "unchanged"
+    for name in ("students", "sat_student_demographics", "dim_student", "fact_enrollment"):
+        assert 0 < second[name]["rows_written"] < STUDENTS / 2, name
+    closed = place.query(
+        "select count(*) from student s where not exists"
+        " (select 1 from student c where c.student_hk = s.student_hk and c.is_current)",
+        **STAR,
+    )
+    assert closed[0][0] > 0
+
+
+def test_every_row_says_who_made_it_and_who_ended_it(place: Workplace) -> None:
+    batches = place.query("select distinct _batch_id, _source from b", b="bronze/students")
+    source = "edfi_ods: edfi.Student, edfi_ods: tracked_changes_edfi.Student"
+    assert sorted(batches) == [("2026-09-01", source), ("2026-09-02", source)]
+    ended = place.query(
+        "select distinct _batch_id, _closed_batch_id, is_current from student", **STAR
+    )
+    assert ("2026-09-01", "2026-09-02", False) in ended
+    assert {(row[1] is None) == row[2] for row in ended} == {True}
+
+
 def test_metadata_tables_hold_each_run_once(place: Workplace) -> None:
     runs = place.query("select run_id, status from r", r="_metadata/pipeline_runs")
     assert len(runs) == len({run for run, _ in runs}) == 3
     steps = place.query("select count(*) from s", s="_metadata/step_runs")
-    assert steps == [(48,)]
+    assert steps == [(54,)]
 
 
 def test_commits_say_which_run_and_step_made_them(place: Workplace) -> None:

@@ -36,7 +36,7 @@ def test_main_flow_runs_on_postgresql(tmp_path: Path) -> None:
         assert statuses(log) == {"success"}
         (students, dims), *_ = place.query(
             "select (select count(*) from b) as b, (select count(distinct student_unique_id) from d"
-            " where dim_student_id <> '-1') as d",
+            " where student_hk <> '-1') as d",
             b="bronze/students",
             d="gold/dim_student",
         )

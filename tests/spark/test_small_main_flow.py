@@ -63,7 +63,7 @@ def test_main_flow_when_run_on_no_rows_then_every_table_is_there_without_any(
     assert {step.status.value for step in result.steps} == {"success"}
     assert result.exit_code == 0
     counts = {step.name: _table(spark, result, step.name).count() for step in result.steps}
-    assert len(counts) == 16
+    assert len(counts) == 18
     assert {name for name, count in counts.items() if count} == OWN_ROWS
     assert counts["dim_student"] == counts["dim_school"] == 1
     checks = [check for step in result.steps for check in step.checks]

@@ -1,4 +1,4 @@
--- description: The versions of a school follow each other without gap or overlap.
+-- description: No two versions of a school hold at once, and none ends before it begins.
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
@@ -12,7 +12,6 @@ version as (
         valid_to,
         lead(valid_from) over (partition by school_hk order by valid_from) as next_valid_from
     from dim_school
-    where school_hk is not null
 
 )
 
@@ -24,4 +23,4 @@ select
 from version
 where
     valid_to <= valid_from
-    or coalesce(next_valid_from, date '9999-12-31') <> valid_to
+    or next_valid_from < coalesce(valid_to, date '9999-12-31')

@@ -4,4 +4,4 @@
 -- owner: data-engineering
 select count(*) as value
 from dim_school
-where dim_school_id = '-1'
+where school_hk = '-1'

@@ -6,7 +6,7 @@ select count(*) as value
 from dim_student
 where
     is_current
-    and dim_student_id <> '-1'
+    and student_hk <> '-1'
     and (
         birth_date is null
         or birth_date > date '{{ run_date }}'

@@ -1,12 +1,34 @@
--- description: Every student of the hub has one current row.
+-- description: Every student has one current row, or none if it was deleted.
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+with
+
+latest as (
+
+    select
+        student_hk,
+        max_by(is_deleted, load_date) as is_deleted
+    from sat_student_demographics
+    group by student_hk
+
+),
+
+current_version as (
+
+    select
+        student_hk,
+        count(*) as row_count
+    from dim_student
+    where is_current and student_hk <> '-1'
+    group by student_hk
+
+)
+
 select
-    hub_student.student_hk,
-    count_if(dim_student.is_current) as current_rows
-from hub_student
-left join dim_student
-    on hub_student.student_hk = dim_student.student_hk
-group by hub_student.student_hk
-having count_if(dim_student.is_current) <> 1
+    coalesce(latest.student_hk, current_version.student_hk) as student_hk,
+    coalesce(current_version.row_count, 0) as current_rows
+from latest
+full join current_version
+    on latest.student_hk = current_version.student_hk
+where coalesce(current_version.row_count, 0) <> if(latest.is_deleted, 0, 1)

@@ -4,4 +4,4 @@
 -- owner: data-engineering
 select count(*) as value
 from dim_student
-where dim_student_id = '-1'
+where student_hk = '-1'

@@ -1,4 +1,4 @@
--- description: Every enrollment of the link is in the fact, but for exits before the entry.
+-- description: Every enrollment is in the fact, but for deleted ones and exits before the entry.
 -- expect: value = 0
 -- severity: error
 -- owner: data-engineering
@@ -9,8 +9,8 @@ latest as (
 
     select
         enrollment_hk,
-        max_by(exit_date, struct(load_date, change_version, effective_from, hashdiff))
-            as exit_date
+        max_by(exit_date, load_date) as exit_date,
+        max_by(is_deleted, load_date) as is_deleted
     from sat_enrollment
     group by enrollment_hk
 
@@ -22,7 +22,9 @@ expected as (
     from link_enrollment
     left join latest
         on link_enrollment.enrollment_hk = latest.enrollment_hk
-    where latest.exit_date is null or latest.exit_date >= link_enrollment.entry_date
+    where
+        not coalesce(latest.is_deleted, false)
+        and (latest.exit_date is null or latest.exit_date >= link_enrollment.entry_date)
 
 ),
 

@@ -2,13 +2,9 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
--- show: entry_date, row_count
 select
-    dim_student_id,
-    dim_school_id,
-    entry_date,
+    enrollment_hk,
     count(*) as row_count
 from fact_enrollment
-where dim_student_id <> '-1' and dim_school_id <> '-1'
-group by dim_student_id, dim_school_id, entry_date
-having count(*) > 1
+group by enrollment_hk
+having enrollment_hk is null or count(*) > 1

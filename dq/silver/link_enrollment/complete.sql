@@ -16,6 +16,4 @@ left anti join link_enrollment
         upper(trim(students.student_unique_id)) = upper(link_enrollment.student_unique_id)
         and enrollments.school_id = link_enrollment.school_id
         and enrollments.entry_date = link_enrollment.entry_date
-where
-    trim(students.student_unique_id) <> ''
-    and enrollments.entry_date is not null
+where trim(students.student_unique_id) <> ''

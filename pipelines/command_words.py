@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from pipelines.plan.windows import Period
     from pipelines.prepared import Options
 
 DEFAULT_FLOW = "main_flow"
@@ -60,6 +61,41 @@ def options_of(
         small=small_run(empty=empty, sample=sample, clone_from=clone_from, scratch=scratch),
         **rest,
     )
+
+
+def period_of(
+    first: datetime | None, last: datetime | None, size: str | None, reprocess: str
+) -> Period:
+    """The past that the options of a command say.
+
+    Raises:
+        UsageError: a size of windows, or a way to reprocess, that is none.
+    """
+    from pipelines.plan.windows import REPROCESS, WINDOW_SIZES, Period
+
+    check_choice("--reprocess", reprocess, REPROCESS)
+    if size is not None:
+        check_choice("--window", size, WINDOW_SIZES)
+    return Period(first and first.date(), last and last.date(), size, reprocess)
+
+
+def is_history(flow: str, options: Options, *, is_asked: bool) -> bool:
+    """Whether a run is one over windows of the past, by its options, else by the flow.
+
+    Raises:
+        UsageError: a mode that is none, or windows for a daily run.
+    """
+    from pipelines.plan.checks import RUN_MODES
+    from pipelines.prepared import PreparedFlow
+
+    if options.mode is not None:
+        check_choice("--mode", options.mode, RUN_MODES)
+    mode = options.mode or PreparedFlow(flow, options).flow.pipeline.run.mode
+    if is_asked and mode != "history":
+        raise UsageError(
+            "--from, --to and --window are for history runs", hint="give --mode history too"
+        )
+    return mode == "history" and options.small is None
 
 
 def _variables(given: list[str]) -> dict[str, Any]:

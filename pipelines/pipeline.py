@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,7 @@ class Pipeline(PreparedFlow):
         sinks: told of all that happens, besides the logs that the environment asks for.
         spark: a session to work in; without it the run starts its own, and stops it.
         now: the clock.
+        keep: stops the session that the run starts, which others go on with; None: the run does.
     """
 
     def __init__(
@@ -83,9 +84,10 @@ class Pipeline(PreparedFlow):
         sinks: Sequence[Sink] = (),
         spark: SparkSession | None = None,
         now: Callable[[], datetime] = utc_now,
+        keep: ExitStack | None = None,
     ) -> None:
         super().__init__(flow, options, now=now)
-        self._sinks, self._spark = sinks, spark
+        self._sinks, self.spark, self._keep = sinks, spark, keep
         self._told: set[str] = set()
 
     def run(self) -> RunResult:
@@ -95,12 +97,18 @@ class Pipeline(PreparedFlow):
             UsageError: something is wrong with the flow, config or options; nothing was started.
             LockHeldError: another run of this pipeline is at work.
         """
-        compiled = self.checked()
+        self.checked()
         scratch = self.surroundings.scratch
         if scratch is not None and is_local(scratch.root):
             scratch.check(LocalFiles(), goes_on=self.options.goes_on)
-        info = describe_run(compiled, self._now(), self.log_folder)
-        with RunLock(self.lock_file, _holder(info)), ExitStack() as stack:
+        with RunLock(self.lock_file, lock_holder(self)):
+            return self.run_locked()
+
+    def run_locked(self) -> RunResult:
+        """Runs the flow for a caller that holds the run lock; else as `run`."""
+        compiled = self.checked()
+        info = self.info
+        with ExitStack() as stack:
             if is_local(compiled.checkpoint.path):
                 RollbackJournal(LocalFiles(), compiled.checkpoint.path).refuse_if_open()
             self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
@@ -111,6 +119,11 @@ class Pipeline(PreparedFlow):
                 if isinstance(event, RunFinished):
                     result = event.result
         return result
+
+    @cached_property
+    def info(self) -> RunInfo:
+        """What is known of the run before it starts; it starts when this is asked for."""
+        return describe_run(self.compiled, self._now(), self.log_folder)
 
     # --- the run ---------------------------------------------------------------------------
 
@@ -220,14 +233,15 @@ class Pipeline(PreparedFlow):
 
     def _session(self, stack: ExitStack) -> SparkSession:
         """The given session, or one of the run's own, stopped with the run."""
-        if self._spark is None:
+        if self.spark is None:
             from pipelines.spark_start import start_spark
 
             session = start_spark(self)
-            stack.callback(self._attempt, session.stop)
-            self._spark = session
-            stack.callback(setattr, self, "_spark", None)
-        return self._spark
+            owner = self._keep or stack
+            owner.callback(self._attempt, session.stop)
+            self.spark = session
+            owner.callback(setattr, self, "spark", None)
+        return self.spark
 
     def _all_sinks(self, stack: ExitStack) -> list[Sink]:
         """The caller's sinks first, so that what people see does not wait for what is kept."""
@@ -252,7 +266,10 @@ class Pipeline(PreparedFlow):
         if metadata.enabled:
             path = self.loader.render_text(metadata.path, compiled.names)
             sinks.append(MetadataSink(MetadataLogger(path, metadata.storage_options), redact))
-        sinks.append(NotificationSink(compiled.notifications, self.connections.address))
+        notifications = compiled.notifications
+        if compiled.plan.request.mode == "history":  # nobody wants word of each window
+            notifications = notifications.model_copy(update={"on_success": ()})
+        sinks.append(NotificationSink(notifications, self.connections.address))
         return sinks
 
     def _attempt(self, action: Callable[[], object]) -> None:
@@ -272,7 +289,8 @@ class Pipeline(PreparedFlow):
             sys.stderr.write(f"{text}\n")
 
 
-def _holder(info: RunInfo) -> dict[str, Any]:
+def lock_holder(pipeline: Pipeline) -> dict[str, Any]:
     """What the run lock says of its holder."""
+    info = pipeline.info
     since = info.started_at.isoformat(timespec="seconds")
     return {"run_id": info.run_id, "pid": info.pid, "host": info.host, "since": since}

@@ -26,6 +26,7 @@ from pipelines.plan.compile import CompiledPlan, CompiledStep, compile_plan
 from pipelines.plan.graph import Graph
 from pipelines.plan.plan import RunRequest, build_plan
 from pipelines.plan.selection import History
+from pipelines.plan.windows import window_at
 from pipelines.results import utc_now
 from pipelines.spec.flow import Flow
 from pipelines.spec.loader import find_flow_file, load_flow
@@ -34,6 +35,7 @@ from pipelines.utils.sql_loader import SqlLoader
 if TYPE_CHECKING:
     from pipelines.errors import Finding
     from pipelines.plan.small_run import SmallRun
+    from pipelines.plan.windows import Window
     from pipelines.spec.config import Environment
 
 
@@ -66,6 +68,8 @@ class Options:
     debug: bool = False
     against: str | None = None
     small: SmallRun | None = None
+    mode: str | None = None
+    window: Window | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -164,9 +168,13 @@ class PreparedFlow:
     def compiled(self) -> CompiledPlan:
         """The plan, rendered; of a resumed batch with the day and variables that it began with."""
         asked, moment = self.options, self._now()
+        policy, day = self.flow.pipeline.run, asked.run_date or moment.date()
+        mode, window = asked.mode or policy.mode, asked.window
+        if mode == "history" and window is None:
+            window = window_at(day, policy.window)
         request = RunRequest(
             run_id=generate_run_id(moment),
-            run_date=asked.run_date or moment.date(),
+            run_date=day,
             batch_id=asked.batch_id,
             vars=asked.vars,
             select=asked.select,
@@ -174,6 +182,8 @@ class PreparedFlow:
             full_refresh=asked.full_refresh,
             debug=asked.debug,
             small=asked.small,
+            mode=mode,
+            given_window=window,
         )
         compiled = self._compile(request, asked.batch_id)
         store = self._local_checkpoints(compiled)

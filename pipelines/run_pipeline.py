@@ -17,8 +17,10 @@ import typer
 from pipelines.command_words import (
     check_choice,
     flows_of,
+    is_history,
     one_value_an_option,
     options_of,
+    period_of,
     words_of,
 )
 from pipelines.errors import ConfigError, FlowError, PipelineError, UsageError
@@ -27,7 +29,8 @@ from pipelines.sample_ods.commands import app as sample_ods
 if TYPE_CHECKING:
     from pipelines.errors import Finding
     from pipelines.plan.rollback import RollbackPlan
-    from pipelines.prepared import PreparedFlow
+    from pipelines.plan.windows import Period
+    from pipelines.prepared import Options, PreparedFlow
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -69,6 +72,17 @@ Sources = Annotated[
 ]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build tables anew.")]
 
+_DAY = ["%Y-%m-%d"]
+Mode = Annotated[str | None, typer.Option("--mode", help="daily or history; else the flow's.")]
+First = Annotated[
+    datetime | None, typer.Option("--from", formats=_DAY, help="A day of the first window.")
+]
+Last = Annotated[
+    datetime | None, typer.Option("--to", formats=_DAY, help="A day of the last; else yesterday.")
+]
+WindowSize = Annotated[
+    str | None, typer.Option("--window", help="day, week, month or year; else the flow's.")
+]
 Empty = Annotated[bool, typer.Option("--empty", help="On no rows, in a scratch place.")]
 Sample = Annotated[
     str | None,
@@ -96,6 +110,13 @@ def run(
     var: Var = None,
     resume: Resume = None,
     full_refresh: FullRefresh = False,
+    mode: Mode = None,
+    first: First = None,
+    last: Last = None,
+    window: WindowSize = None,
+    reprocess: Annotated[
+        str, typer.Option(help="Windows to run: none (missing ones), failed too, or all.")
+    ] = "failed",
     empty: Empty = False,
     sample: Sample = None,
     clone_from: CloneFrom = None,
@@ -116,7 +137,10 @@ def run(
                        run_date=run_date, select=select, exclude=exclude, var=var, resume=resume,
                        full_refresh=full_refresh, threads=threads, fail_fast=fail_fast,
                        debug=debug, empty=empty, sample=sample, clone_from=clone_from,
-                       scratch=scratch)  # fmt: skip
+                       scratch=scratch, mode=mode)  # fmt: skip
+    period = period_of(first, last, window, reprocess)
+    if is_history(flow, options, is_asked=(first, last, window) != (None,) * 3):
+        _run_history(flow, options, period, log_format, dry_run=dry_run)
     pipeline = Pipeline(flow, options, sinks=[console.progress(log_format)])
     warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
     pipeline.checked()
@@ -126,6 +150,23 @@ def run(
         return
     result = pipeline.run()
     raise typer.Exit(result.exit_code or 0)
+
+
+def _run_history(
+    flow: str, options: Options, period: Period, log_format: str, *, dry_run: bool
+) -> NoReturn:
+    """Windows of the past, and what became of each."""
+    from pipelines import console
+    from pipelines.history_run import HistoryRun
+
+    history = HistoryRun(flow, options, period, sinks=[console.progress(log_format)])
+    _tell([one for one in history.prepared.findings() if one.severity == "warning"])
+    if dry_run:
+        _print(console.intervals_text(history.rows(), "json" if log_format == "json" else "text"))
+        raise typer.Exit(0)
+    result = history.run()
+    _print(console.intervals_text(result.rows, "json" if log_format == "json" else "text"))
+    raise typer.Exit(result.exit_code)
 
 
 @app.command()
@@ -359,6 +400,28 @@ def history(
         _print(json.dumps(runs, indent=1, ensure_ascii=False))
     else:
         _print(console.history_text(runs))
+
+
+@app.command()
+def intervals(
+    flow: Flow = "main_flow",
+    env: Env = None,
+    config: Config = None,
+    project_dir: ProjectDir = None,
+    first: First = None,
+    last: Last = None,
+    window: WindowSize = None,
+    select: Select = None,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """List windows of the past: done, failed or missing; without --from those of the ledger."""
+    from pipelines import console
+    from pipelines.history_run import intervals_of
+
+    check_choice("--format", output, ("text", "json"))
+    options = options_of(env=env, config=config, project_dir=project_dir, select=select)
+    rows = intervals_of(flow, options, period_of(first, last, window, "none"))
+    _print(console.intervals_text(rows, output))
 
 
 @app.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.console.diff import diff_text
     from pipelines.console.findings import findings_text
     from pipelines.console.impact import impact_dict, impact_text
+    from pipelines.console.intervals import intervals_text
     from pipelines.console.lineage import lineage_text
     from pipelines.console.listings import doctor_text, history_text
     from pipelines.console.live import LiveProgress
@@ -41,6 +42,7 @@ __all__ = [
     "history_text",
     "impact_dict",
     "impact_text",
+    "intervals_text",
     "is_terminal",
     "lineage_text",
     "number_text",
@@ -63,6 +65,7 @@ _ROOMS = {
     "diff": ("diff_text",),
     "findings": ("findings_text",),
     "impact": ("impact_dict", "impact_text"),
+    "intervals": ("intervals_text",),
     "lineage": ("lineage_text",),
     "listings": ("doctor_text", "history_text"),
     "live": ("LiveProgress",),

@@ -31,6 +31,8 @@ MARKS: Mapping[str, tuple[str, str]] = {
     "cancelled": ("✗", "bold red"),
     "running": ("▸", "blue"),
     "pending": ("·", "dim"),
+    "missing": ("·", "dim"),
+    "done": ("✓", "green"),
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
     "fail": ("✗", "bold red"),

@@ -147,7 +147,7 @@ class _Reader:
         is_idle = last is not None and quiet and all(part.is_empty for part in parts)
         return Reading(
             parts={**changes, **{part.view: part.rows for part in parts}},
-            is_whole=last is None,
+            is_whole=last is None and not any(part.is_window for part in parts),
             is_idle=is_idle and self._reads_nothing_else(last),
             has_news=last is None or not quiet or any(part.is_new for part in parts),
             marks={

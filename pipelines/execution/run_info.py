@@ -25,7 +25,6 @@ _GIT_SECONDS = 5
 def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path) -> RunInfo:
     """The run of ``compiled`` that starts now, in this process, with its log in ``log_folder``."""
     flow, request = compiled.plan.flow, compiled.plan.request
-    start, end = request.window
     packages = ("pyspark", "delta-spark")
     return RunInfo(
         run_id=request.run_id,
@@ -35,7 +34,7 @@ def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path)
         flow_sha256=flow.sha256,
         environment=compiled.environment_name,
         mode=request.mode,
-        window=(start.isoformat(), end.isoformat()),
+        window=(str(request.window.start), str(request.window.end)),
         started_at=started_at,
         user=_user(),
         host=socket.gethostname(),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines.execution.context import RunContext
     from pipelines.plan.compile import CompiledStep
+    from pipelines.plan.windows import Window
     from pipelines.spec.incremental import Incremental
     from pipelines.spec.steps import PreView, Source
 
@@ -71,6 +72,7 @@ class Part:
         is_new: whether some are above the watermark.
         mark: up to where they reach.
         notes: what a user should know of them.
+        is_window: whether they are those of a window of the past.
     """
 
     view: str
@@ -79,6 +81,7 @@ class Part:
     is_new: bool
     mark: Watermark
     notes: tuple[str, ...] = ()
+    is_window: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,9 @@ def read_part(
     rows = read_raw(session, source.what, context)
     column = _column_of(rows, source)
     kind = column.dataType.typeName()
+    request = context.compiled.plan.request
+    if request.mode == "history" and kind in ("date", *_TIMES):
+        return _window_part(rows, source, column, last, request.window, at, appends=appends)
     low = _value(last.value, kind) if last is not None else None
     text = _highest(session, source, column, context)
     high = _value(text, kind)
@@ -163,6 +169,44 @@ def read_part(
     )
     bounded = _bounded(rows, column, _below(low, overlap), top, takes_nulls, is_empty=is_empty)
     return Part(source.view, bounded, is_empty, is_new, mark, tuple(notes))
+
+
+def _window_part(
+    rows: DataFrame,
+    source: WatchedSource,
+    column: StructField,
+    last: Watermark | None,
+    window: Window,
+    at: datetime,
+    *,
+    appends: bool,
+) -> Part:
+    """The rows of a window of the past; daily runs go on from the end of the newest one.
+
+    Rows without a value come with every window, but where they would be doubled.
+    """
+    from pyspark.sql import functions as f
+
+    kind = column.dataType.typeName()
+    start, end = (f.lit(str(day)).cast(column.dataType) for day in (window.start, window.end))
+    own = rows["`" + column.name.replace("`", "``") + "`"]
+    inside = (own >= start) & (own < end)
+    top: date = window.last
+    if kind != "date":
+        top = datetime.combine(window.end, datetime.min.time()) - _GRAIN
+    low = _value(last.value, kind) if last is not None else None
+    is_new = low is None or top > low
+    mark = Watermark(
+        column.name,
+        source.of,
+        str(top) if is_new or last is None else last.value,
+        column.dataType.simpleString(),
+        at.isoformat(timespec="seconds"),
+        str(window.last) if last is None else last.full_at,
+    )
+    takes_nulls = column.nullable and not appends
+    bounded = rows.where(inside | own.isNull() if takes_nulls else inside)
+    return Part(source.view, bounded, is_empty=False, is_new=is_new, mark=mark, is_window=True)
 
 
 def _column_of(rows: DataFrame, source: WatchedSource) -> StructField:

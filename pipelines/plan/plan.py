@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.graph import Graph, StepNode, build_graph
 from pipelines.plan.selection import History, select_steps
+from pipelines.plan.windows import Window, window_at
 from pipelines.results import NOT_SELECTED
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pipelines.plan.small_run import SmallRun
     from pipelines.spec.flow import Flow
 
@@ -41,6 +43,7 @@ class RunRequest:
         full_refresh: whether tables are built anew, whatever their mode.
         debug: whether plans are explained and Spark's warnings shown.
         small: what is small about the run; None is a regular one.
+        given_window: the days that the run is for; None is its own.
     """
 
     run_id: str
@@ -53,11 +56,12 @@ class RunRequest:
     full_refresh: bool = False
     debug: bool = False
     small: SmallRun | None = None
+    given_window: Window | None = None
 
     @property
-    def window(self) -> tuple[date, date]:
-        """First day of the run's window, and the first day after it."""
-        return self.run_date, self.run_date + timedelta(days=1)
+    def window(self) -> Window:
+        """The given one, else the day of the run."""
+        return self.given_window or window_at(self.run_date, "day")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy, SamplePolicy
+from pipelines.spec.policies import (
+    CheckpointPolicy,
+    Notifications,
+    RetryPolicy,
+    RunPolicy,
+    SamplePolicy,
+)
 from pipelines.spec.steps import Name, Options, Step
 from pipelines.spec.templated import Spec, Templated
 
@@ -110,6 +116,8 @@ class PipelineSpec(Spec):
     """Whom to tell when a run ends."""
     checkpoint: CheckpointPolicy = Field(default_factory=CheckpointPolicy)
     """Where a run leaves word of the steps that are done."""
+    run: RunPolicy = Field(default_factory=RunPolicy)
+    """Whether a run is for its day or for windows of the past."""
     sample: SamplePolicy = Field(default_factory=SamplePolicy)
     """How `run --sample` chooses rows."""
     vars: dict[str, Any] = Field(default_factory=dict)

@@ -51,6 +51,15 @@ class CheckpointPolicy(Spec):
     """Folder of the markers, local or on any storage that Spark reaches."""
 
 
+class RunPolicy(Spec):
+    """Which part of time a run is for, where the command line does not say."""
+
+    mode: Literal["daily", "history"] = "daily"
+    """`daily`: the day of the run. `history`: windows of the past, `--from` a day on."""
+    window: Literal["day", "week", "month", "year"] = "month"
+    """How much of the past a history run takes at a time; weeks begin on Monday."""
+
+
 class SamplePolicy(Spec):
     """How `run --sample` chooses rows: the same keys in every table, so that joins still match."""
 

@@ -16,11 +16,11 @@ FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
 FileFormat = Literal["delta", "parquet", "csv", "json", "orc", "avro", "text"]
 WriteFormat = Literal["delta", "parquet", "csv", "json", "orc"]
 WriteMode = Literal[
-    "overwrite", "append", "ignore", "error", "replace_partitions",
+    "overwrite", "append", "ignore", "error", "replace_partitions", "replace_window",
     "merge", "scd1", "scd2", "insert_new", "satellite",
 ]  # fmt: skip
 KEYED_MODES = frozenset({"merge", "scd1", "scd2", "insert_new", "satellite"})
-DELTA_MODES = KEYED_MODES | {"replace_partitions"}
+DELTA_MODES = KEYED_MODES | {"replace_partitions", "replace_window"}
 HISTORY_COLUMNS = ("valid_from", "valid_to", "is_current")
 """What mode `scd2` adds to a result."""
 AUDIT_COLUMNS = ("_run_id", "_batch_id", "_source")
@@ -40,6 +40,7 @@ _MEANING = {
     "apply_as_delete_when": frozenset({*_MERGES, "scd2"}),
     "except_columns": frozenset({*_MERGES, "scd2", "satellite"}),
     "deletes": frozenset({*_MERGES, "scd2"}),
+    "window_column": frozenset({"replace_window"}),
 }
 
 Name = Annotated[
@@ -199,6 +200,8 @@ class Destination(Spec):
     """Columns of the result that are not stored, such as the one that marks deletes."""
     deletes: Literal["ignore", "close", "delete"] = "ignore"
     """Keys that a whole snapshot lacks: left alone, ended (scd2), or removed."""
+    window_column: str | None = None
+    """Date or time by which replace_window knows the rows of the run's window."""
     partition_by: tuple[str, ...] = ()
     """Columns by which the files are laid in folders."""
     cluster_by: tuple[str, ...] = ()
@@ -256,6 +259,8 @@ class Destination(Spec):
             said = getattr(self, field)
             if said and said != "ignore" and self.mode not in modes:
                 raise _wrong("destination", f"'{field}' means nothing to mode '{self.mode}'")
+        if self.mode == "replace_window" and not self.window_column:
+            raise _wrong("destination", "mode 'replace_window' needs 'window_column'")
         if self.mode == "satellite" and not self.sequence_by:
             raise _wrong("destination", "mode 'satellite' needs 'sequence_by'")
         if self.deletes == "close" and self.mode in _MERGES:

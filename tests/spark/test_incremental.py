@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,9 @@ from deltalake import DeltaTable
 
 from pipelines.execution.changes import FEED_PROPERTY
 from pipelines.execution.checkpoints import CheckpointStore
+from pipelines.history_run import HistoryRun
+from pipelines.plan.windows import Period
+from pipelines.prepared import Options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,8 +90,6 @@ def day(made: Project, number: int, **options: Any) -> Ran:
 
 
 def _date(number: int) -> Any:
-    from datetime import date
-
     return date(2026, 1, number)
 
 
@@ -365,3 +368,52 @@ def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
     assert lost is not None
     assert "cannot be read any more" in lost.message
     assert seen(made, 4) == []
+
+
+EVENTS = """
+- name: statuses
+  source:
+    datasource: ods
+    table: edfi.Event
+    incremental: {column: happened}
+    query: select usi, status, happened from statuses
+  destination: {path: "{{ base_path }}/statuses", mode: scd2, keys: [usi], sequence_by: happened}
+"""
+A_DAY = timedelta(days=1)
+
+
+def test_history_when_windows_are_read_by_the_watermark_then_it_gives_what_the_days_gave(
+    project: Callable[..., Project], ods: Ods
+) -> None:
+    daily, past = project(EVENTS, head(ods)), project(EVENTS, head(ods))
+    ods.execute(
+        "create table edfi.Event (Usi int not null, Status varchar(10) not null, "
+        "Happened timestamp not null)"
+    )
+    first, last = date(2025, 12, 28), date(2026, 1, 9)
+    day, chance = first, Random(7)
+    while day <= last:
+        for usi in chance.sample(range(5), chance.randrange(3)):
+            hour = chance.randrange(24)
+            ods.execute(
+                f"insert into edfi.Event values ({usi}, 's{chance.randrange(3)}', "
+                f"'{day} {hour:02d}:59:59.999999')"
+            )
+        daily.run(run_date=day, batch_id=f"day {day}")
+        day += A_DAY
+    period = Period(first, last, "week")
+    options = Options(project_dir=past.root)
+    clock = datetime(2026, 1, 12, tzinfo=timezone.utc)
+    history = HistoryRun("main_flow", options, period, spark=past.spark, now=lambda: clock)
+    assert history.run().exit_code == 0
+    assert past.rows("statuses") == daily.rows("statuses")
+    assert len(past.rows("statuses")) > 5
+
+    # Daily runs go on from the end of the last window.
+    for usi in (0, 1):
+        ods.execute(f"insert into edfi.Event values ({usi}, 'new', '2026-01-12 00:00:00')")
+    for made in (daily, past):
+        went = made.run(run_date=date(2026, 1, 12), batch_id="day after")
+        assert went["statuses"].counts.written == 2
+        assert went["statuses"].notes == ()
+    assert past.rows("statuses") == daily.rows("statuses")

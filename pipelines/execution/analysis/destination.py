@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.spec.yaml_document import Document
 
 _RESULT_VIEW = "__step_result"
-_OF_THE_RESULT = ("keys", "sequence_by", "track_history_on", "except_columns")
+_OF_THE_RESULT = ("keys", "sequence_by", "track_history_on", "except_columns", "window_column")
 _OF_THE_TABLE = ("partition_by", "cluster_by")
 
 

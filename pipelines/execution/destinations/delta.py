@@ -11,6 +11,7 @@ from pipelines.execution.changes import FEED_PROPERTY
 from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations.audit_columns import audit_of
 from pipelines.execution.destinations.keyed import KeyedWrite
+from pipelines.execution.destinations.window_rows import WindowRows
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
 from pipelines.utils.sql_runner import (
@@ -69,7 +70,8 @@ class DeltaTarget:
         if is_same and "phase" not in said:
             self.counts, self.changed = newest.counts, True
             return True
-        self.undo()
+        if self._destination.mode != "replace_window":  # which writes over its rows, and no others
+            self.undo()
         self.before = self.after = self._log.version()
         return False
 
@@ -190,6 +192,11 @@ class DeltaTarget:
         frame = audit.onto(frame)
         self._check_schema(frame.schema, goes_on)
         write_mode = _WRITE_MODES.get(mode, "overwrite") if goes_on else "overwrite"
+        if mode == "replace_window":
+            window = WindowRows(self._context, self._step, frame)
+            where = window.condition if goes_on else ""
+            self._write_rows(window.only_its_own(), write_mode, goes_on, where)
+            return
         self._write_rows(frame, write_mode, goes_on)
 
     def _write_change(self, keyed: KeyedWrite, existing: StructType) -> None:
@@ -212,14 +219,18 @@ class DeltaTarget:
         existing = self._log.schema() if goes_on else None
         check_schema(found, existing, policy, where=self._step.id)
 
-    def _write_rows(self, frame: DataFrame, write_mode: str, goes_on: bool) -> None:
+    def _write_rows(
+        self, frame: DataFrame, write_mode: str, goes_on: bool, replace_where: str = ""
+    ) -> None:
         destination, is_new = self._destination, self.before is None
         policy = destination.schema_policy if goes_on else "overwrite"
+        makes_anew = is_new or (write_mode == "overwrite" and not replace_where)
         how = WriteOptions(
             mode=write_mode,
             schema_policy="strict" if is_new else policy,
+            replace_where=replace_where,
             partition_by=destination.partition_by,
-            cluster_by=destination.cluster_by if is_new or write_mode == "overwrite" else (),
+            cluster_by=destination.cluster_by if makes_anew else (),
             options=destination.options,
             properties=self._properties,
         )
@@ -251,7 +262,7 @@ class DeltaTarget:
             self._session.conf.unset(name)
         empty = self._session.createDataFrame([], columns)
         layout = (self._destination.partition_by, self._destination.cluster_by)
-        how = WriteOptions("overwrite", "overwrite", *layout, properties=self._properties)
+        how = WriteOptions("overwrite", "overwrite", "", *layout, properties=self._properties)
         write_delta(empty, self._path, how)
         for name, value in kept.items():
             self._conf(name, str(value))

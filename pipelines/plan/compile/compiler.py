@@ -80,7 +80,6 @@ class _PlanCompiler:
         """What the templates of all steps see."""
         flow, request = self._plan.flow, self._plan.request
         pipeline, templates = flow.pipeline, self.templates
-        start, end = request.window
         names: dict[str, Any] = {
             "project_dir": str(flow.project_dir),
             "env": environment_name,
@@ -89,8 +88,8 @@ class _PlanCompiler:
             "run_date": request.run_date.isoformat(),
             "run": {
                 "mode": request.mode,
-                "window_start": start.isoformat(),
-                "window_end": end.isoformat(),
+                "window_start": request.window.start.isoformat(),
+                "window_end": request.window.end.isoformat(),
             },
         }
         path = templates.text(self._environment.base_path, names, ("base_path",), file=_CONFIG)

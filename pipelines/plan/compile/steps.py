@@ -252,7 +252,9 @@ class StepCompiler:
             "script": script,
         }
         request, batch_id = self._plan.request, str(self._names["batch_id"])
-        days = [day.isoformat() for day in (request.run_date, *request.window)]
+        days = [
+            day.isoformat() for day in (request.run_date, request.window.start, request.window.end)
+        ]
         days += [day.replace("-", "") for day in days]
         told = [request.run_id, str(self._plan.flow.project_dir), *days]
         told += [batch_id] if len(batch_id) >= _LEAST_BATCH_ID else []

@@ -21,6 +21,7 @@ class WriteOptions:
 
     Attributes:
         mode: ``overwrite``, ``append`` or ``replace_partitions``.
+        replace_where: with `overwrite`, which rows of the table give way; empty is all.
         schema_policy: ``strict``, ``evolve`` or ``overwrite``.
         cluster_by: for a table that this write makes or replaces as a whole.
         options: Spark writer options, passed on as they are.
@@ -29,6 +30,7 @@ class WriteOptions:
 
     mode: str = "overwrite"
     schema_policy: str = "strict"
+    replace_where: str = ""
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +46,8 @@ def write_delta(frame: DataFrame, path: str, how: WriteOptions) -> None:
     writer = writer.mode("append" if how.mode == "append" else "overwrite")
     if how.mode == "replace_partitions":
         writer = writer.option("partitionOverwriteMode", "dynamic")
+    if how.replace_where:
+        writer = writer.option("replaceWhere", how.replace_where)
     if how.schema_policy == "overwrite":
         writer = writer.option("overwriteSchema", "true")
     elif how.schema_policy == "evolve":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.plan.windows import Period
-    from pipelines.prepared import Options
+    from pipelines.prepared import Options, PreparedFlow
 
 DEFAULT_FLOW = "main_flow"
 _LISTS = ("--select", "-s", "--exclude", "--var")
@@ -79,18 +79,18 @@ def period_of(
     return Period(first and first.date(), last and last.date(), size, reprocess)
 
 
-def is_history(flow: str, options: Options, *, is_asked: bool) -> bool:
+def is_history(prepared: PreparedFlow, *, is_asked: bool) -> bool:
     """Whether a run is one over windows of the past, by its options, else by the flow.
 
     Raises:
         UsageError: a mode that is none, or windows for a daily run.
     """
     from pipelines.plan.checks import RUN_MODES
-    from pipelines.prepared import PreparedFlow
 
+    options = prepared.options
     if options.mode is not None:
         check_choice("--mode", options.mode, RUN_MODES)
-    mode = options.mode or PreparedFlow(flow, options).flow.pipeline.run.mode
+    mode = options.mode or prepared.flow.pipeline.run.mode
     if is_asked and mode != "history":
         raise UsageError(
             "--from, --to and --window are for history runs", hint="give --mode history too"

@@ -139,12 +139,12 @@ def run(
                        debug=debug, empty=empty, sample=sample, clone_from=clone_from,
                        scratch=scratch, mode=mode)  # fmt: skip
     period = period_of(first, last, window, reprocess)
-    if is_history(flow, options, is_asked=(first, last, window) != (None,) * 3):
-        _run_history(flow, options, period, log_format, dry_run=dry_run)
     pipeline = Pipeline(flow, options, sinks=[console.progress(log_format)])
     warnings = [finding for finding in pipeline.findings() if finding.severity == "warning"]
     pipeline.checked()
     _tell(warnings)
+    if is_history(pipeline, is_asked=(first, last, window) != (None,) * 3):
+        _run_history(flow, options, period, log_format, dry_run=dry_run)
     if dry_run:
         _print(console.plan_text(pipeline.compiled, pipeline.decisions()))
         return
@@ -160,7 +160,6 @@ def _run_history(
     from pipelines.history_run import HistoryRun
 
     history = HistoryRun(flow, options, period, sinks=[console.progress(log_format)])
-    _tell([one for one in history.prepared.findings() if one.severity == "warning"])
     if dry_run:
         _print(console.intervals_text(history.rows(), "json" if log_format == "json" else "text"))
         raise typer.Exit(0)

@@ -533,6 +533,30 @@ def test_faults_of_several_kinds_are_all_told_by_validate_and_run(
         assert "'nobody' is undefined" in said.out + said.err
 
 
+# --- windows of the past -------------------------------------------------------------------------
+
+
+def test_run_when_words_of_history_contradict_then_ends_with_two(call: Call) -> None:
+    wrong(call("run --from 2026-01-01"), "--from, --to and --window are for history runs")
+    wrong(call("run --mode weekly"), "--mode is one of daily, history")
+    wrong(call("run --mode history"), "from which day on")
+    wrong(call("run --mode history --from 2026-01-01 --window hour"), "--window is one of day")
+    wrong(call("run --mode history --from 2026-01-01 --reprocess some"), "--reprocess is one of")
+
+
+def test_run_when_the_flow_says_history_then_it_is_one_and_lists_its_windows(
+    call: Call, project: Path
+) -> None:
+    change(project, "  name: ", "  run: {mode: history, window: year}\n  name: ")
+    said = call("run --from 2024-02-03 --to 2025-12-31 --dry-run")
+    assert said.code == 0, said.err
+    assert "2024-01-01 to 2024-12-31" in said.out
+    assert "2 windows: 2 missing" in said.out
+    told = json.loads(call("intervals --from 2024-02-03 --to 2024-12-31 --format json").out)
+    assert [one["window_end"] for one in told["windows"]] == ["2025-01-01"]
+    assert call("intervals").out == "no history run yet\n"
+
+
 # --- small runs --------------------------------------------------------------------------------
 
 

@@ -370,7 +370,7 @@ def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
     assert seen(made, 4) == []
 
 
-EVENTS = """
+STATUSES = """
 - name: statuses
   source:
     datasource: ods
@@ -385,7 +385,7 @@ A_DAY = timedelta(days=1)
 def test_history_when_windows_are_read_by_the_watermark_then_it_gives_what_the_days_gave(
     project: Callable[..., Project], ods: Ods
 ) -> None:
-    daily, past = project(EVENTS, head(ods)), project(EVENTS, head(ods))
+    daily, past = project(STATUSES, head(ods)), project(STATUSES, head(ods))
     ods.execute(
         "create table edfi.Event (Usi int not null, Status varchar(10) not null, "
         "Happened timestamp not null)"

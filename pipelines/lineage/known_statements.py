@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +17,8 @@ from pipelines.lineage.tables import StatementTables, TableUse, tables_of
 # Raised whenever `tables_of` says something else of a statement than before.
 _VERSION = 1
 _MOST = 50_000
+# Fewer are read sooner than another process is at work.
+_MANY = 250
 
 
 class KnownStatements:
@@ -31,16 +36,36 @@ class KnownStatements:
 
     def tables(self, sql: str) -> StatementTables:
         """The tables of one statement of Spark SQL."""
-        if self._kept is None:
-            self._kept = self._load()
-        key = sha256(sql.encode()).hexdigest()[:32]
-        known = self._used.get(key) or self._kept.get(key)
+        key = _key(sql)
+        known = self._known(key)
         if known is None:
             self._is_new = True
-            known = _plain(tables_of(sql))
+            known = _read(sql)
         self._used[key] = known
         reads, writes, *problem = known
         return StatementTables(_uses(reads), _uses(writes), *problem)
+
+    def read_ahead(self, statements: Iterable[str]) -> None:
+        """Reads those that are new, on all processors where they are many."""
+        new = {_key(sql): sql for sql in statements}
+        new = {key: sql for key, sql in new.items() if self._known(key) is None}
+        processes = min(len(new) // _MANY + 1, os.cpu_count() or 1)
+        # A fork takes over no threads, but the locks that they hold; other ways to start a
+        # process take longer than the reading.
+        if processes == 1 or sys.platform != "linux" or threading.active_count() > 1:
+            return
+        import multiprocessing
+
+        tables_of("select 1")  # so that no process has to load the reader for itself
+        with multiprocessing.get_context("fork").Pool(processes) as pool:
+            read = pool.map(_read, new.values(), chunksize=len(new) // (4 * processes) + 1)
+            self._used.update(zip(new, read, strict=True))
+        self._is_new = True
+
+    def _known(self, key: str) -> Any:
+        if self._kept is None:
+            self._kept = self._load()
+        return self._used.get(key) or self._kept.get(key)
 
     def save(self) -> None:
         """Keeps what is new; where it cannot be kept, the next time is only slower."""
@@ -62,6 +87,14 @@ class KnownStatements:
             return dict(said["statements"]) if said["version"] == _VERSION else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
+
+
+def _key(sql: str) -> str:
+    return sha256(sql.encode()).hexdigest()[:32]
+
+
+def _read(sql: str) -> list[Any]:
+    return _plain(tables_of(sql))
 
 
 def _plain(found: StatementTables) -> list[Any]:

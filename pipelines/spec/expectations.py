@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 _NUMBER = r"[-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _COMPARISON = re.compile(rf"value\s*(=|==|!=|<>|<=|>=|<|>)\s*({_NUMBER})\Z")
@@ -38,6 +39,7 @@ class Expectation:
         )
 
 
+@cache
 def parse_expectation(text: str) -> Expectation:
     """The expectation that ``text`` says.
 

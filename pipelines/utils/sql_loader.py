@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +79,8 @@ class SqlLoader:
         self._environment.filters["sql_literal"] = sql_literal
         self._environment.filters["sql_identifier"] = sql_identifier
         self._compile = lru_cache(maxsize=20_000)(self._environment.from_string)
+        # A flow names many files in few folders.
+        self._real_folder: Callable[[Path], Path] = lru_cache(maxsize=1_000)(Path.resolve)
 
     def render_text(
         self, text: str, names: Mapping[str, Any], *, file: str = "", line: int = 1
@@ -126,7 +128,10 @@ class SqlLoader:
             TemplateError: there is none, it is outside of the project, or it is not UTF-8.
         """
         try:
-            file = (self.project_dir / path).resolve()
+            named = self.project_dir / path
+            file = self._real_folder(named.parent) / named.name
+            if file.is_symlink() or named.name == "..":
+                file = file.resolve()
             if not file.is_relative_to(self.project_dir):
                 raise TemplateError(
                     "the file is outside of the project",

@@ -141,6 +141,13 @@ class CompiledStep:
         """Where it stands in the flow."""
         return self.planned.node
 
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The texts of all its SQL."""
+        own = () if self.sql is None else (self.sql,)
+        checks = (check.sql for check in self.checks)
+        return tuple(sql.text for sql in (*self.pre_view_sql.values(), *own, *checks))
+
 
 @dataclass(frozen=True)
 class CompiledPlan:

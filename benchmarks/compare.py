@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.execution.class_archive import archive_options
+from pipelines.execution.files import cache_folder
 from pipelines.execution.jars import jar_cache, resolve_jars
 from pipelines.sample_ods import derby
 
@@ -92,6 +94,7 @@ def _engine(lake: Path, url: str) -> Measures:
 def _peer(lake: Path, url: str, jars: Sequence[Path]) -> Measures:
     command = [sys.executable, str(ROOT / "benchmarks" / "handwritten_main_flow.py")]
     command += ["--ods-url", url, "--lakehouse", str(lake), "--jars", ",".join(map(str, jars))]
+    command += [f"--java-options={archive_options(cache_folder(ROOT))}"]
     return _timed(command, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 

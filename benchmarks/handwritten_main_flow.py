@@ -273,12 +273,13 @@ def _versions(states: DataFrame, of: str) -> DataFrame:
     )
 
 
-def start_session(jars: str) -> SparkSession:
+def start_session(jars: str, java_options: str = "") -> SparkSession:
     """A session tuned for small data on one machine, with the jars of a folder or a list."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     files = sorted(map(str, Path(jars).glob("*.jar"))) if Path(jars).is_dir() else jars.split(",")
     builder: Any = SparkSession.builder.appName("handwritten_main_flow").master("local[*]")
-    for key, value in CONF.items():
+    java = "spark.driver.extraJavaOptions"
+    for key, value in {**CONF, java: f"{java_options} {CONF[java]}"}.items():
         builder = builder.config(key, value)
     spark: SparkSession = builder.config("spark.jars", ",".join(files)).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
@@ -294,6 +295,7 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--lakehouse", required=True, help="folder of the tables")
     parser.add_argument("--jars", required=True, help="folder of jars, or a list with commas")
+    parser.add_argument("--java-options", default="", help="more options of the JVM")
     parser.add_argument("--run-date", default=date.today().isoformat())
     words = parser.parse_args()
     jdbc = {"url": words.ods_url, "driver": words.driver, "fetchsize": "10000"}

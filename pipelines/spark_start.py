@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.execution.class_archive import archive_options
 from pipelines.execution.jars import DEFAULT_PACKAGES, jar_cache, resolve_jars
 from pipelines.execution.session import start_session
 
@@ -24,6 +25,7 @@ def start_spark(prepared: PreparedFlow) -> SparkSession:
     """
     settings = prepared.environment.spark
     jars: Sequence[Path] = ()
+    is_local = settings.master is not None and settings.master.startswith("local")
     if settings.master is not None:
         cache = jar_cache(prepared.flow.project_dir)
         jars = resolve_jars(cache, (*DEFAULT_PACKAGES, *settings.packages))
@@ -38,5 +40,8 @@ def start_spark(prepared: PreparedFlow) -> SparkSession:
         conf,
         jars,
         folder=prepared.cache_folder / "spark",
+        java_options=archive_options(prepared.cache_folder)
+        if is_local and settings.share_classes
+        else "",
         debug=prepared.options.debug,
     )

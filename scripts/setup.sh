@@ -34,7 +34,11 @@ set_up_project() {
     [[ "$ready" == true ]] || _under_lock _make_venv "$kind"
     export PYSPARK_PYTHON="$VENV/bin/python" SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"
     # From the root, as `-m` looks for `pipelines` in the working directory first.
-    (cd "$ROOT" && { _jars_are_ready || "$VENV/bin/python" -m pipelines.execution.jars >&2; })
+    (
+        cd "$ROOT" || exit
+        _jars_are_ready || "$VENV/bin/python" -m pipelines.execution.jars >&2 || exit
+        _classes_are_kept || "$VENV/bin/python" -m pipelines.execution.class_archive >&2
+    )
 }
 
 # --- .venv -------------------------------------------------------------------------------------------------
@@ -68,6 +72,7 @@ _make_venv() {
     fi
     touch "$SETUP_UNFINISHED"
     rm -f "$VENV/.setup-run" "$VENV/.setup-dev"
+    (cd "$ROOT" && rm -rf "${PIPELINE_CACHE_DIR:-.cache}/classes") # they may be another Spark's
 
     lock="$(_lock_file "$kind")"
     say "Installing the packages of ${lock##*/} into .venv (a few minutes the first time)"
@@ -194,7 +199,7 @@ _apt_install() {
     [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null || return 1
     say "Installing $1 with apt-get"
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$1"; } </dev/null >&2
+    { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$1"; } </dev/null >/dev/null
 }
 
 # _install_hint APT_PACKAGE BREW_FORMULA
@@ -213,4 +218,10 @@ _install_hint() {
 # A glance; the engine itself looks closer at every start.
 _jars_are_ready() {
     compgen -G "${PIPELINE_CACHE_DIR:-.cache}/jars/*/manifest.json" >/dev/null
+}
+
+# Another glance; whether they are those of its own, Java looks. What failed once is not tried again.
+_classes_are_kept() {
+    local classes="${PIPELINE_CACHE_DIR:-.cache}/classes"
+    [[ -e "$classes/failed" ]] || compgen -G "$classes/*.jsa" >/dev/null
 }

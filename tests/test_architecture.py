@@ -156,7 +156,12 @@ def _texts() -> dict[str, str]:
         ]  # fmt: skip
         for name in files:
             path = Path(folder, name)
-            if path.is_symlink() or name.startswith(".env") or path.stat().st_size > 1 << 20:
+            if (
+                path.is_symlink()
+                or name == ".git"
+                or name.startswith(".env")
+                or path.stat().st_size > 1 << 20
+            ):
                 continue
             try:
                 found[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")

@@ -44,6 +44,7 @@ def start_session(
     jars: Sequence[Path],
     *,
     folder: Path,
+    java_options: str = "",
     debug: bool = False,
 ) -> SparkSession:
     """A Spark session with Delta.
@@ -54,6 +55,7 @@ def start_session(
         conf: settings that win over the engine's own.
         jars: jar files of Delta and of the JDBC drivers.
         folder: where Spark may leave files of its own, such as a warehouse.
+        java_options: options of the JVM; those in ``conf`` win over them.
         debug: show Spark's own warnings on stderr.
 
     Raises:
@@ -70,6 +72,7 @@ def start_session(
     settings.setdefault("spark.sql.warehouse.dir", str(folder / "warehouse"))
     settings["spark.driver.extraJavaOptions"] = " ".join(
         [
+            java_options,
             settings.get("spark.driver.extraJavaOptions", ""),
             f"-Dderby.stream.error.file={os.devnull}",
             "-Duser.timezone=UTC",

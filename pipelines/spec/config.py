@@ -21,6 +21,8 @@ class SparkSettings(Spec):
     """Spark settings; they override the engine's own."""
     packages: tuple[str, ...] = ()
     """More jars by Maven coordinates, such as another JDBC driver."""
+    share_classes: bool = True
+    """Start from the archive of Spark's classes that the set-up has made; local masters."""
 
 
 class SecretSettings(Spec):

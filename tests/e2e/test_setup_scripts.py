@@ -88,6 +88,8 @@ def ready(checkout: Path) -> Path:
     )
     (checkout / ".cache" / "jars" / "set").mkdir(parents=True)
     (checkout / ".cache" / "jars" / "set" / "manifest.json").write_text("{}")
+    (checkout / ".cache" / "classes").mkdir()
+    (checkout / ".cache" / "classes" / "of-some-java.jsa").touch()
     (checkout / ".cache" / "java_home").write_text(f"=\n{java_home}\n")
     for kind in ("run", "dev"):
         key = bash(checkout, f"_venv_key {kind}")
@@ -261,3 +263,19 @@ def test_jars_when_missing_then_fetched_by_the_code_of_this_checkout(ready: Path
     result = run(ready, str(ready / "run_pipeline.sh"), cwd=ROOT)
 
     assert f"in {ready}: -m pipelines.execution.jars\n" in result.stderr
+
+
+@pytest.mark.parametrize("kept", ["of-some-java.jsa", "failed", ""])
+def test_classes_when_neither_kept_nor_tried_then_kept_by_the_code_of_this_checkout(
+    ready: Path, kept: str
+) -> None:
+    shutil.rmtree(ready / ".cache" / "classes")
+    if kept:
+        (ready / ".cache" / "classes").mkdir()
+        (ready / ".cache" / "classes" / kept).touch()
+    write_program(ready / ".venv/bin/python", '#!/bin/sh\necho "in $PWD: $@"\n')
+
+    result = run(ready, str(ready / "run_pipeline.sh"), cwd=ROOT)
+
+    says_so = f"in {ready}: -m pipelines.execution.class_archive\n" in result.stderr
+    assert says_so is not bool(kept)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from tests.history_model import Told, Version, replayed, satellite_after, splice
 if TYPE_CHECKING:
     from tests.conftest import Project
 
+TEMPLATES = Path(__file__).resolve().parents[2] / "pipelines/sql_templates"
 KEYS = range(80)
 """Histories that one example tries side by side: a MERGE takes as long for one as for many."""
 SHAPE = {"k1": -1, "k2": "", "at": 0, "gone": False, "a": "", "b": ""}
@@ -52,6 +55,17 @@ def batches(seed: int, deletes: bool = True) -> list[dict[int, list[Told]]]:
     return [
         {key: history(Random(f"{seed}/{number}/{key}"), deletes) for key in KEYS}
         for number in range(3)
+    ]
+
+
+def one_row_each(seed: int, deletes: bool = True) -> list[dict[int, list[Told]]]:
+    """Batches of at most one event a key, each newer than those of the batch before."""
+    return [
+        {
+            key: [replace(told, at=number * 12 + told.at) for told in events[:1]]
+            for key, events in batch.items()
+        }
+        for number, batch in enumerate(batches(seed, deletes))
     ]
 
 
@@ -181,6 +195,57 @@ def test_scd2_when_batches_come_in_any_order_then_as_the_model(
     holds()
 
 
+@pytest.mark.parametrize("own_template", [False, True])
+@pytest.mark.parametrize(("tracked", "keeps_nulls"), [(("a",), True), (("a", "b"), False)])
+def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
+    table: Any, tracked: Sequence[str], keeps_nulls: bool, own_template: bool
+) -> None:
+    more = {} if len(tracked) > 1 else {"track_history_on": list(tracked)}
+
+    @few
+    @given(seeds)
+    def holds(seed: int) -> None:
+        loaded = scd2(table, ignore_null_updates=not keeps_nulls, **more)
+        if own_template:  # one that knows nothing of the short way
+            engine = (TEMPLATES / "scd2.sql.j2").read_text()
+            assert "elif plain" in engine
+            own = engine.replace("elif plain", "elif false")
+            loaded.project.write("sql/templates/scd2.sql.j2", own)
+        expected: dict[int, list[Version]] = {}
+        for batch in one_row_each(seed):
+            loaded.load(batch)
+            for key, told in batch.items():
+                expected[key] = spliced(
+                    expected.get(key, []), told, tracked, keeps_nulls=keeps_nulls
+                )
+            found = loaded.versions()
+            for key in KEYS:
+                assert found.get(key, []) == expected[key], (key, batch[key])
+                assert_sound(found.get(key, []))
+        version = loaded.version()
+        assert loaded.load(batch).status.value == "unchanged"
+        assert loaded.version() == version
+
+    holds()
+
+
+def test_scd2_when_one_row_of_many_is_late_then_as_the_model(table: Any) -> None:
+    loaded = scd2(table)
+    value = {"a": "x", "b": None}
+    loads = [
+        {1: [Told(5, value)], 2: [Told(5, value), Told(7, value, ends=True)], 3: [Told(2, value)]},
+        {1: [Told(8, {**value, "a": "y"})], 2: [Told(6, {**value, "a": "z"})]},
+        {1: [Told(9, {**value, "a": "z"})], 3: [Told(2, {**value, "a": "y"})]},
+        {1: [Told(9, {**value, "a": "q"}), Told(12, {**value, "a": "z"})]},
+    ]
+    expected: dict[int, list[Version]] = {}
+    for batch in loads:
+        loaded.load(batch)
+        for key, told in batch.items():
+            expected[key] = spliced(expected.get(key, []), told, ("a", "b"))
+        assert loaded.versions() == expected
+
+
 def test_scd2_when_events_come_in_order_then_batches_make_what_one_replay_makes(table: Any) -> None:
     @few
     @given(seeds, st.integers(4, 10))
@@ -219,6 +284,48 @@ def test_satellite_when_batches_come_in_any_order_then_as_the_model(table: Any) 
         assert step.status.value == "unchanged"
 
     holds()
+
+
+def test_satellite_when_each_key_has_one_newer_row_then_as_the_model(table: Any) -> None:
+    @few
+    @given(seeds)
+    def holds(seed: int) -> None:
+        loaded = table(mode="satellite", sequence_by="at", track_history_on=["a"])
+        expected: dict[int, dict[int, Any]] = defaultdict(dict)
+        for batch in one_row_each(seed, deletes=False):
+            loaded.load(batch)
+            for key, told in batch.items():
+                expected[key] = satellite_after(expected[key], told, ["a"])
+            found: dict[int, dict[int, Any]] = defaultdict(dict)
+            for row in loaded.rows():
+                found[row.k1][row.at] = {"a": row.a, "b": row.b}
+            assert {key: found[key] for key in KEYS} == expected
+
+    holds()
+
+
+@pytest.mark.parametrize("mode", ["scd2", "satellite"])
+def test_history_when_a_key_of_a_later_batch_stands_twice_then_an_error_shows_it(
+    table: Any, mode: str
+) -> None:
+    loaded = table(mode=mode, sequence_by="at")
+    known = {"a": "x", "b": None}
+    loaded.load({7: [Told(3, known)], 8: [Told(3, known)]})
+    version = loaded.version()
+    for other in (known, {"a": "y", "b": None}):
+        with pytest.raises(AssertionError, match=r'same instant: \{"k1":7,"k2":"k7","__at":4\}'):
+            loaded.load({7: [Told(4, known), Told(4, other)], 8: [Told(5, other)]})
+    assert loaded.version() == version
+
+
+@pytest.mark.parametrize("mode", ["scd2", "satellite"])
+def test_history_when_a_key_of_a_later_batch_is_null_then_an_error_shows_it(
+    table: Any, mode: str
+) -> None:
+    loaded = table(mode=mode, keys=["a"], sequence_by="at")
+    loaded.load({7: [Told(3, {"a": "x", "b": None})]})
+    with pytest.raises(AssertionError, match=r"key or its instant is null: \{\"__at\":4\}"):
+        loaded.load({7: [Told(4, {"a": None, "b": None})]})
 
 
 def test_scd1_when_batches_come_in_order_then_the_last_word_of_each_key(table: Any) -> None:

@@ -50,7 +50,8 @@ class KeyedWrite:
 
     Templates do the work, the project's before the engine's. `MODE.sql.j2` gives the rows that
     change; where it takes more than one look at the table, `MODE_candidates.sql.j2` gives those of
-    the result that may change something. `merge.sql.j2` writes. What they give is kept for the
+    the result that may change something, and `MODE_not_plain.sql.j2` those of them for which the
+    short way of `MODE.sql.j2` will not do. `merge.sql.j2` writes. What they give is kept for the
     next, so the step's own SQL runs once, and where nothing changes nothing is committed.
 
     Args:
@@ -124,8 +125,10 @@ class KeyedWrite:
                 if not count:
                     yield Change(0)
                     return
-                late = not found.where("__late").isEmpty()
-                names |= {"candidates": _CANDIDATES_VIEW, "late": late}
+                names["candidates"] = _CANDIDATES_VIEW
+                plain = self._run(self._rendered(f"{self._mode}_not_plain", **names)).isEmpty()
+                late = not plain and not found.where("__late").isEmpty()
+                names |= {"plain": plain, "late": late}
             changes, rows = self._kept(stack, self._mode, _CHANGES_VIEW, names)
             if self._mode == "satellite" and not late:
                 yield Change(rows, added=self._audit.onto(changes))
@@ -169,6 +172,7 @@ class KeyedWrite:
             "source": _SOURCE_VIEW,
             "target": None,
             "stored": None,
+            "plain": False,
             "label": self._step.id,
             "columns": self._columns,
             "keys": self._keys,

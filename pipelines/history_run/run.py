@@ -1,22 +1,24 @@
-"""A history run: window by window over the past, each a run of its own, noted in a ledger."""
+"""A history run: its windows, the runs of them, and the ledger in which they are noted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import UsageError
+from pipelines.errors import StepCancelledError, UsageError
 from pipelines.execution.files import HadoopFiles, LocalFiles, is_local
 from pipelines.execution.intervals import IntervalLedger
 from pipelines.execution.lock import RunLock
 from pipelines.execution.signals import Signals
+from pipelines.execution.together import Together, Turns
+from pipelines.history_run.going import one_by_one, side_by_side
+from pipelines.history_run.order import is_ordered, why_one_by_one
+from pipelines.history_run.refusals import refuse_wrong_tables, windows_asked
 from pipelines.pipeline import Pipeline, lock_holder
-from pipelines.plan.changes import reads_in_part
 from pipelines.plan.plan import Action
 from pipelines.plan.windows import (
     Interval,
@@ -24,20 +26,20 @@ from pipelines.plan.windows import (
     Window,
     WindowRow,
     WindowState,
-    done_after,
     is_wanted,
     state_of,
-    windows_between,
 )
 from pipelines.prepared import Options, PreparedFlow
 from pipelines.results import utc_now, utc_text
 from pipelines.spark_start import start_spark
-from pipelines.spec.steps import KEYED_MODES
+from pipelines.utils.sql_runner import DeltaLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from pipelines.execution.session import SparkSession
+    from pipelines.history_run.going import Went
     from pipelines.plan.compile import CompiledStep
     from pipelines.results import RunResult
     from pipelines.sinks.base import Sink
@@ -53,14 +55,22 @@ class HistoryResult:
     exit_code: int
 
 
+def _no_sinks(_label: str) -> Sequence[Sink]:
+    return ()
+
+
 class HistoryRun:
-    """The windows of a period, oldest first, in one Spark session and under one lock.
+    """The windows of a period, in one Spark session and under one lock.
+
+    Oldest first, one after another; several at a time where the flow says so and it cannot change
+    what comes out.
 
     Args:
         flow: name of a flow, or the path of its file.
         options: what is asked of each window's run.
         period: which windows.
-        sinks: told of all that happens in each.
+        sinks: makes those that are told of all that happens in one window, by a word that tells
+            it from the windows that run beside it; empty where none does.
         spark: a session to work in; without it the run starts its own, and stops it.
         now: the clock.
     """
@@ -71,7 +81,7 @@ class HistoryRun:
         options: Options,
         period: Period,
         *,
-        sinks: Sequence[Sink] = (),
+        sinks: Callable[[str], Sequence[Sink]] = _no_sinks,
         spark: SparkSession | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -103,6 +113,16 @@ class HistoryRun:
         with ExitStack() as stack:
             return self._planned(self._ledger(stack).intervals())
 
+    @property
+    def order(self) -> str:
+        """Whether windows run side by side, and if not why; empty where nobody asked for it."""
+        most = self._most
+        if most == 1:
+            return ""
+        if self._why_one_by_one:
+            return f"windows run one after another: {self._why_one_by_one}"
+        return f"windows run side by side, at most {most} at a time"
+
     def run(self) -> HistoryResult:
         """Runs the windows that are wanted; where order matters, up to the first that fails.
 
@@ -114,141 +134,127 @@ class HistoryRun:
         with ExitStack() as stack:
             holder = Pipeline(self._flow, self._of(self._windows[-1]), now=self._now)
             stack.enter_context(RunLock(self.prepared.lock_file, lock_holder(holder)))
+            holder.close_orphans()
             signals = stack.enter_context(Signals())
             ledger = self._ledger(stack)
-            done: list[WindowRow] = []
+            planned = self._planned(ledger.intervals())
+            done = {row.window: row for row in planned}
             codes: list[int] = []
-            for row in self._planned(ledger.intervals()):
-                if row.reason:
-                    done.append(row)
-                elif signals.received is not None or (any(codes) and self._is_ordered):
-                    done.append(replace(row, reason="an earlier window did not succeed"))
-                else:
-                    result = self._run_window(row, stack)
-                    codes.append(result.exit_code or 0)
-                    if codes[-1] > _SIGNALLED:
-                        signals.received = codes[-1] - _SIGNALLED
-                    done.append(self._note(row.window, result, ledger))
+
+            def may_start() -> bool:
+                return signals.received is None and not (any(codes) and self._is_ordered)
+
+            for row, result in self._go(planned, may_start, stack, signals):
+                if result is None:
+                    done[row.window] = replace(row, reason="an earlier window did not succeed")
+                    continue
+                codes.append(result.exit_code or 0)
+                done[row.window] = self._note(row.window, result, ledger)
             if signals.received is not None:
                 codes = [_SIGNALLED + signals.received]
         worst = next((code for code in (*filter(_is_signal, codes), 1, 3) if code in codes), 0)
-        return HistoryResult(tuple(done), worst)
+        return HistoryResult(tuple(done.values()), worst)
 
     # --- the windows -------------------------------------------------------------------------
 
     @cached_property
     def _windows(self) -> list[Window]:
-        asked, options = self._period, self._options
-        for name, given in (
-            ("--run-date", options.run_date),
-            ("--full-refresh", options.full_refresh),
-            ("--empty, --sample and --clone-from", options.small),
-        ):
-            if given:
-                raise UsageError(
-                    f"{name} does not go with --mode history",
-                    hint="windows have their own days; --reprocess all does them again",
-                )
-        flow = PreparedFlow(self._flow, options, now=self._now).flow
-        today, yesterday = self._now().date(), self._now().date() - timedelta(days=1)
-        if asked.first is None:
-            raise UsageError(
-                "a history run needs to know from which day on", hint="give --from 2025-08-01"
-            )
-        last = asked.last or yesterday
-        if last < asked.first:
-            raise UsageError(f"--to {last} is before --from {asked.first}")
-        windows = windows_between(asked.first, last, asked.size or flow.pipeline.run.window)
-        if windows[0].end > today:
-            raise UsageError(
-                f"the window {windows[0]} is not over", hint="daily runs do the days of now"
-            )
-        return windows
+        flow = PreparedFlow(self._flow, self._options, now=self._now).flow
+        size, today = flow.pipeline.run.window, self._now().date()
+        return windows_asked(self._period, size, self._options, today)
 
     def _planned(self, intervals: Sequence[Interval]) -> tuple[WindowRow, ...]:
-        wanted, rows = [], []
+        rows = []
         for window in self._windows:
             row = self._known(window, intervals)
             if window.end > self._now().date():
                 row = replace(row, reason="it is not over")
             elif not is_wanted(row.state, self._period.reprocess):
                 row = replace(row, reason=f"--reprocess {self._period.reprocess}")
-            else:
-                wanted.append(row)
             rows.append(row)
-        self._refuse_wrong_order(wanted, intervals)
-        self._refuse_doubling(wanted)
-        self._refuse_keeping_one()
+        refuse_wrong_tables(self._asked, rows, intervals)
         return tuple(rows)
 
     def _known(self, window: Window, intervals: Sequence[Interval]) -> WindowRow:
         return _row_of(window, state_of(window, self._asked, intervals), intervals)
-
-    def _refuse_wrong_order(
-        self, wanted: Sequence[WindowRow], intervals: Sequence[Interval]
-    ) -> None:
-        """Older rows must not end up on top of newer ones."""
-        blind = [
-            step_id
-            for step_id, step in self._asked.items()
-            if step.settings.destination.mode in ("merge", "scd1", "scd2")
-            and not step.settings.destination.sequence_by
-        ]
-        later = done_after([row.window for row in wanted], blind, intervals)
-        if blind and later:
-            raise UsageError(
-                f"{blind[0]} cannot tell older rows from newer ones, and {later[-1]} is done",
-                hint=f"do all from {wanted[0].window.start} on again, --to {later[-1].last} "
-                "--reprocess all, or give it 'sequence_by'",
-            )
-
-    def _refuse_doubling(self, wanted: Sequence[WindowRow]) -> None:
-        again = [row.window for row in wanted if row.state is WindowState.DONE]
-        appends = [
-            step_id
-            for step_id, step in self._asked.items()
-            if step.settings.destination.mode == "append"
-        ]
-        if again and appends:
-            raise UsageError(
-                f"{appends[0]} appends, and would double the rows of {again[0]}",
-                hint="choose mode 'replace_window', or leave --reprocess all out",
-            )
-
-    def _refuse_keeping_one(self) -> None:
-        window = self._windows[-1]
-        for step_id, step in self._asked.items():
-            if step.settings.destination.mode != "overwrite" or step.sql is None:
-                continue
-            if str(window.start) in step.sql.text or str(window.end) in step.sql.text:
-                raise UsageError(
-                    f"{step_id} takes the rows of a window, and mode 'overwrite' keeps no others",
-                    hint="choose mode 'replace_window', or let its SQL take all rows",
-                )
 
     @cached_property
     def _asked(self) -> dict[str, CompiledStep]:
         steps = self.prepared.checked().steps.items()
         return {one: step for one, step in steps if step.planned.action is Action.RUN}
 
+    # --- their order -------------------------------------------------------------------------
+
     @property
+    def _most(self) -> int:
+        return self.prepared.flow.pipeline.run.max_parallel_windows
+
+    @cached_property
     def _is_ordered(self) -> bool:
-        """Whether a window must not be done before all older ones are."""
-        graph = self.prepared.compiled.plan.graph
-        return any(
-            step.settings.destination.mode in KEYED_MODES or reads_in_part(step, graph)
-            for step in self._asked.values()
+        return is_ordered(self.prepared.compiled)
+
+    @cached_property
+    def _why_one_by_one(self) -> str:
+        prepared = self.prepared
+        return why_one_by_one(
+            prepared.checked(),
+            prepared.statements.tables,
+            lambda name: prepared.connections.datasource(name).path,
         )
+
+    def _go(
+        self,
+        rows: Sequence[WindowRow],
+        may_start: Callable[[], bool],
+        stack: ExitStack,
+        signals: Signals,
+    ) -> Iterator[Went]:
+        """The windows that are wanted with their results, each as soon as it is there."""
+        wanted = [row for row in rows if not row.reason]
+        if self._most == 1 or self._why_one_by_one or len(wanted) < 2:  # noqa: PLR2004 - a pair
+            together = Together(stack, signals)
+            return one_by_one(wanted, lambda row: self._run_window(row, together), may_start)
+        together = Together(stack, signals, Turns())
+        # Here, as only the main thread can be interrupted; then nothing may start any more.
+        with suppress(StepCancelledError), signals.starting(is_needed=self._spark is None):
+            self._started(stack)
+        return side_by_side(
+            wanted,
+            lambda row: self._pipeline(row, together, label=str(row.window)).run_locked,
+            may_start,
+            most=lambda: self._most if self._has_tables(self._started(stack)) else 1,
+        )
+
+    def _has_tables(self, spark: SparkSession) -> bool:
+        """Whether all tables are there, so that no two windows can be about to make one."""
+        paths = [step.settings.destination.path for step in self._asked.values()]
+        return all(DeltaLog(spark, path).version() is not None for path in paths if path)
+
+    def _started(self, stack: ExitStack) -> SparkSession:
+        if self._spark is None:
+            self._spark = start_spark(self.prepared)
+            stack.callback(self._spark.stop)
+        return self._spark
 
     # --- one window --------------------------------------------------------------------------
 
-    def _run_window(self, row: WindowRow, stack: ExitStack) -> RunResult:
+    def _pipeline(self, row: WindowRow, together: Together, label: str = "") -> Pipeline:
         options = self._of(row.window)
         if row.state is WindowState.DONE:
             options = replace(options, resume=False)
         pipeline = Pipeline(
-            self._flow, options, sinks=self._sinks, spark=self._spark, now=self._now, keep=stack
+            self._flow,
+            options,
+            sinks=self._sinks(label),
+            spark=self._spark,
+            now=self._now,
+            together=together,
         )
+        pipeline.checked()
+        return pipeline
+
+    def _run_window(self, row: WindowRow, together: Together) -> RunResult:
+        pipeline = self._pipeline(row, together)
         result = pipeline.run_locked()
         self._spark = pipeline.spark
         return result
@@ -269,10 +275,7 @@ class HistoryRun:
         path = self.prepared.compiled.checkpoint.path
         if is_local(path):
             return IntervalLedger(LocalFiles(), path)
-        if self._spark is None:
-            self._spark = start_spark(self.prepared)
-            stack.callback(self._spark.stop)
-        return IntervalLedger(HadoopFiles(self._spark), path)
+        return IntervalLedger(HadoopFiles(self._started(stack)), path)
 
 
 def intervals_of(flow: str | Path, options: Options, period: Period) -> tuple[WindowRow, ...]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import StepCancelledError, UsageError
+from pipelines.errors import StepCancelledError
 from pipelines.execution.files import HadoopFiles, LocalFiles, is_local
 from pipelines.execution.intervals import IntervalLedger
 from pipelines.execution.lock import RunLock
@@ -27,6 +27,7 @@ from pipelines.plan.windows import (
     WindowRow,
     WindowState,
     is_wanted,
+    row_of,
     state_of,
 )
 from pipelines.prepared import Options, PreparedFlow
@@ -176,7 +177,7 @@ class HistoryRun:
         return tuple(rows)
 
     def _known(self, window: Window, intervals: Sequence[Interval]) -> WindowRow:
-        return _row_of(window, state_of(window, self._asked, intervals), intervals)
+        return row_of(window, state_of(window, self._asked, intervals), intervals)
 
     @cached_property
     def _asked(self) -> dict[str, CompiledStep]:
@@ -211,7 +212,7 @@ class HistoryRun:
     ) -> Iterator[Went]:
         """The windows that are wanted with their results, each as soon as it is there."""
         wanted = [row for row in rows if not row.reason]
-        if self._most == 1 or self._why_one_by_one or len(wanted) < 2:  # noqa: PLR2004 - a pair
+        if self._most == 1 or self._why_one_by_one or len(wanted) <= 1:
             together = Together(stack, signals)
             return one_by_one(wanted, lambda row: self._run_window(row, together), may_start)
         together = Together(stack, signals, Turns())
@@ -265,7 +266,7 @@ class HistoryRun:
         made = Interval(window, result.run.run_id, result.run.batch_id, finished, steps)
         ledger.note(made)
         state = WindowState.DONE if all(steps.values()) else WindowState.FAILED
-        return _row_of(window, state, [made])
+        return row_of(window, state, [made])
 
     def _of(self, window: Window) -> Options:
         batch = f"{self._batch}-{window.start}_{window.end}"
@@ -276,35 +277,6 @@ class HistoryRun:
         if is_local(path):
             return IntervalLedger(LocalFiles(), path)
         return IntervalLedger(HadoopFiles(self._started(stack)), path)
-
-
-def intervals_of(flow: str | Path, options: Options, period: Period) -> tuple[WindowRow, ...]:
-    """Windows and what became of them; without a first day, those that the ledger knows.
-
-    Raises:
-        UsageError: something is wrong with the flow, config or period.
-    """
-    if period.first is None:
-        prepared = PreparedFlow(flow, options)
-        path = prepared.checked().checkpoint.path
-        if not is_local(path):
-            raise UsageError("the ledger is on remote storage", hint="say from when: --from DAY")
-        known = [one.window for one in IntervalLedger(LocalFiles(), path).intervals()]
-        if not known:
-            return ()
-        last = period.last or max(window.last for window in known)
-        period = replace(period, first=min(known).start, last=last)
-    return HistoryRun(flow, options, period).known()
-
-
-def _row_of(window: Window, state: WindowState, intervals: Sequence[Interval]) -> WindowRow:
-    """``window`` with the newest run of any of its days."""
-    near = [one for one in intervals if one.window.overlaps(window)]
-    newest = max(near, key=lambda one: one.finished_at, default=None)
-    if newest is None:
-        return WindowRow(window, state)
-    broken = tuple(step for step, is_ok in newest.steps.items() if not is_ok)
-    return WindowRow(window, state, "", newest.run_id, newest.finished_at, broken)
 
 
 def _is_signal(code: int) -> bool:

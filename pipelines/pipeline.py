@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pipelines.execution.context import RunContext
     from pipelines.execution.session import SparkSession
+    from pipelines.execution.together import Together
     from pipelines.plan.compile import CompiledPlan
     from pipelines.sinks.base import Sink
 
@@ -73,7 +74,7 @@ class Pipeline(PreparedFlow):
         sinks: told of all that happens, besides the logs that the environment asks for.
         spark: a session to work in; without it the run starts its own, and stops it.
         now: the clock.
-        keep: stops the session that the run starts, which others go on with; None: the run does.
+        together: what it shares with other runs of the process; None: it is the only one.
     """
 
     def __init__(
@@ -84,10 +85,10 @@ class Pipeline(PreparedFlow):
         sinks: Sequence[Sink] = (),
         spark: SparkSession | None = None,
         now: Callable[[], datetime] = utc_now,
-        keep: ExitStack | None = None,
+        together: Together | None = None,
     ) -> None:
         super().__init__(flow, options, now=now)
-        self._sinks, self.spark, self._keep = sinks, spark, keep
+        self._sinks, self.spark, self._together = sinks, spark, together
         self._told: set[str] = set()
 
     def run(self) -> RunResult:
@@ -102,16 +103,20 @@ class Pipeline(PreparedFlow):
         if scratch is not None and is_local(scratch.root):
             scratch.check(LocalFiles(), goes_on=self.options.goes_on)
         with RunLock(self.lock_file, lock_holder(self)):
+            self.close_orphans()
             return self.run_locked()
 
+    def close_orphans(self) -> None:
+        """Ends the logs of runs that were killed; for whoever holds the run lock."""
+        self._attempt(partial(mark_interrupted, self.log_folder, self.flow.pipeline.name))
+
     def run_locked(self) -> RunResult:
-        """Runs the flow for a caller that holds the run lock; else as `run`."""
+        """Runs the flow for a caller that holds the run lock, on any thread; else as `run`."""
         compiled = self.checked()
         info = self.info
         with ExitStack() as stack:
             if is_local(compiled.checkpoint.path):
                 RollbackJournal(LocalFiles(), compiled.checkpoint.path).refuse_if_open()
-            self._attempt(partial(mark_interrupted, self.log_folder, info.pipeline))
             sinks = self._all_sinks(stack)
             for event in self._events(info, stack):
                 for sink in sinks:
@@ -132,7 +137,7 @@ class Pipeline(PreparedFlow):
         yield RunStarted(info, info.started_at)
         steps: dict[str, StepResult] = {}
         broken: ErrorInfo | None = None
-        signals = stack.enter_context(Signals())
+        signals = self._together.signals if self._together else stack.enter_context(Signals())
         try:
             for event in self._step_events(stack, signals):
                 if isinstance(event, StepFinished):
@@ -165,15 +170,11 @@ class Pipeline(PreparedFlow):
         from pipelines.execution.runner import DEFAULT_THREADS, run_plan
         from pipelines.execution.watch import Watch
 
-        signals.is_starting = True
-        context = self._context(compiled, stack)
-        signals.is_starting = False
-        signals.listen()
+        with signals.starting(is_needed=self.spark is None):
+            context = self._context(compiled, stack)
         watch = Watch(context.spark.sparkContext)
         stack.callback(watch.close)
-        signals.stop = watch.stop
-        if signals.received is not None:
-            watch.stop()
+        stack.enter_context(signals.stopping(watch.stop))
         yield from run_plan(
             context,
             watch,
@@ -217,6 +218,7 @@ class Pipeline(PreparedFlow):
             files=files,
             is_resumed=record is not None,
             redact=self.connections.redact,
+            turns=self._together.turns if self._together else None,
         )
         if scratch is not None:
             self._start_small(context)
@@ -237,7 +239,7 @@ class Pipeline(PreparedFlow):
             from pipelines.spark_start import start_spark
 
             session = start_spark(self)
-            owner = self._keep or stack
+            owner = self._together.stack if self._together else stack
             owner.callback(self._attempt, session.stop)
             self.spark = session
             owner.callback(setattr, self, "spark", None)

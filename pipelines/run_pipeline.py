@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.plan.rollback import RollbackPlan
     from pipelines.plan.windows import Period
     from pipelines.prepared import Options, PreparedFlow
+    from pipelines.sinks.base import Sink
 
 # Nobody's plugin is wanted, and looking for some takes pydantic as long as validating a flow.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -159,7 +160,12 @@ def _run_history(
     from pipelines import console
     from pipelines.history_run import HistoryRun
 
-    history = HistoryRun(flow, options, period, sinks=[console.progress(log_format)])
+    def sinks(label: str) -> list[Sink]:
+        return [console.progress(log_format, label=label)]
+
+    history = HistoryRun(flow, options, period, sinks=sinks)
+    if history.order:
+        _message(f"note: {history.order}")
     if dry_run:
         _print(console.intervals_text(history.rows(), "json" if log_format == "json" else "text"))
         raise typer.Exit(0)

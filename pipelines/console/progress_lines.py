@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.console.event_words import (
@@ -38,6 +38,7 @@ def progress(
     log_format: str = "auto",
     stream: TextIO | None = None,
     *,
+    label: str = "",
     variables: Mapping[str, str] = os.environ,
 ) -> LiveProgress | PlainProgress | JsonProgress:
     """The sink that shows a run as it goes.
@@ -46,6 +47,7 @@ def progress(
         log_format: ``rich``, ``text``, ``json``, or ``auto``: rich where somebody watches a
             terminal that can do it, else text.
         stream: where to; None is stderr, and stdout for ``json``.
+        label: tells the run from those that go on beside it: it gets lines, and each begins so.
         variables: environment variables; ``CI`` and ``TERM=dumb`` speak against rich.
 
     Raises:
@@ -56,6 +58,8 @@ def progress(
     if log_format == "json":
         return JsonProgress(stream or sys.stdout)
     out = stream or sys.stderr
+    if label:
+        return PlainProgress(out, color=use_color(out, variables), label=label)
     watched = is_terminal(out) and not variables.get("CI") and variables.get("TERM") != "dumb"
     if log_format == "rich" or (log_format == "auto" and watched):
         return LiveProgress(out, color=not variables.get("NO_COLOR"))
@@ -69,6 +73,7 @@ class PlainProgress:
         stream: where the lines go; None is stderr.
         result_stream: where the summary goes; None is stdout.
         color: whether the summary has colours; None decides by stdout and NO_COLOR.
+        label: stands before each line, to tell runs side by side apart.
     """
 
     def __init__(
@@ -77,10 +82,11 @@ class PlainProgress:
         result_stream: TextIO | None = None,
         *,
         color: bool | None = None,
+        label: str = "",
     ) -> None:
         self._stream = stream or sys.stderr
         self._result_stream = result_stream or sys.stdout
-        self._color = None if color else color
+        self._color, self._label = None if color else color, label
 
     def handle(self, event: Event) -> None:
         """Writes ``event``."""
@@ -113,9 +119,7 @@ class PlainProgress:
         elif isinstance(event, StepFinished):
             if event.result.reason == NOT_SELECTED:
                 return
-            self._line(event.at, *step_words(event.result))
-            for line in failure_lines(event.result):
-                write_line(f"{' ' * 10}{line}", self._stream)
+            self._line(event.at, *step_words(event.result), below=failure_lines(event.result))
         elif isinstance(event, RunFinished):
             self._line(event.at, *run_words(event.result))
             write_line(summary_text(event.result, color=self._color), self._result_stream)
@@ -129,14 +133,16 @@ class PlainProgress:
             f"attempt {attempt.number} failed",
             f"after {duration_text(attempt.duration_seconds)}",
             f"next in {duration_text(event.wait_seconds)}",
+            below=error_lines(attempt.error.as_dict()) if attempt.error else (),
         )
-        if attempt.error:
-            for line in error_lines(attempt.error.as_dict()):
-                write_line(f"{' ' * 10}{line}", self._stream)
 
-    def _line(self, at: datetime, *words: str) -> None:
+    def _line(self, at: datetime, *words: str, below: Sequence[str] = ()) -> None:
+        """Puts out what happened, and more of it below: at once, so that nothing gets between."""
+        label = f"[{self._label}]  " if self._label else ""
         told = "  ".join(one_line(word) for word in words if word)
-        write_line(f"{at.astimezone():%H:%M:%S}  {told}", self._stream)
+        lines = [f"{at.astimezone():%H:%M:%S}  {label}{told}"]
+        lines += [f"{' ' * 10}{label}{line}" for line in below]
+        write_line("\n".join(lines), self._stream)
 
 
 class JsonProgress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.execution.checkpoints import BatchRecord, CheckpointStore
     from pipelines.execution.files import FileStore
     from pipelines.execution.sampling import Take
+    from pipelines.execution.together import Turns
     from pipelines.plan.compile import CompiledPlan, CompiledStep
     from pipelines.utils.sql_loader import SqlLoader
 
@@ -76,6 +78,7 @@ class RunContext:
         files: looks whether tables are there.
         is_resumed: whether the batch was begun by an earlier run.
         redact: takes secrets out of a text.
+        turns: at tables to which other runs of this process write meanwhile; None: no other does.
 
     Attributes:
         take: what of each raw source is read; to be set before steps run.
@@ -94,6 +97,7 @@ class RunContext:
         files: FileStore,
         is_resumed: bool,
         redact: Callable[[str], str],
+        turns: Turns | None = None,
     ) -> None:
         self.compiled, self.spark, self.loader = compiled, spark, loader
         self.checkpoints, self._connect = checkpoints, datasource
@@ -101,7 +105,7 @@ class RunContext:
         self.files, self.is_resumed, self.redact = files, is_resumed, redact
         self.outputs: dict[str, Output] = {}
         self.few_changes: dict[tuple[str, str], DataFrame] = {}
-        self._batch = batch
+        self._batch, self._turns = batch, turns
         self._lock = threading.Lock()
 
     @property
@@ -113,6 +117,15 @@ class RunContext:
     def request_is_full_refresh(self) -> bool:
         """Whether tables are built anew, whatever their mode."""
         return self.compiled.plan.request.full_refresh
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether other runs of this process write to the same tables meanwhile."""
+        return self._turns is not None
+
+    def turn(self, step: CompiledStep) -> AbstractContextManager[object]:
+        """Waits until ``step`` may write to its table, and holds it as long as it has to be."""
+        return self._turns.at(step.settings.destination) if self._turns else nullcontext()
 
     def datasource(self, name: str) -> DataSource:
         """A datasource by name, its secrets looked up; it gives the rows that the run takes."""

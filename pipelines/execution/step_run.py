@@ -77,9 +77,10 @@ class _StepRun:
         return self._finished(outcome)
 
     def _attempt(self, number: int) -> Outcome:
-        self.attempt_started = self.now()
-        with self.watch.attempt(self.step.id, self.step.timeout_seconds):
-            return run_attempt(self.step, self.context, number)
+        with self.context.turn(self.step):
+            self.attempt_started = self.now()
+            with self.watch.attempt(self.step.id, self.step.timeout_seconds):
+                return run_attempt(self.step, self.context, number)
 
     def _on_failure(self, number: int, error: BaseException, wait_seconds: float) -> None:
         attempt = self._note(describe_failure(error, self.context.redact))
@@ -113,7 +114,7 @@ class _StepRun:
     def _abandoned(self, info: ErrorInfo) -> ErrorInfo:
         """Undoes what the step's attempts left; a failure to do so is added to the message."""
         try:
-            with self.watch.cleaning_up(self.step.id):
+            with self.context.turn(self.step), self.watch.cleaning_up(self.step.id):
                 abandon(self.step, self.context)
         except Exception as error:
             more = describe_failure(error, self.context.redact)

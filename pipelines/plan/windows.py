@@ -151,6 +151,16 @@ def state_of(window: Window, steps: Collection[str], intervals: Iterable[Interva
     return found
 
 
+def row_of(window: Window, state: WindowState, intervals: Sequence[Interval]) -> WindowRow:
+    """``window`` with the newest run of any of its days."""
+    near = [one for one in intervals if one.window.overlaps(window)]
+    newest = max(near, key=lambda one: one.finished_at, default=None)
+    if newest is None:
+        return WindowRow(window, state)
+    broken = tuple(step for step, is_ok in newest.steps.items() if not is_ok)
+    return WindowRow(window, state, "", newest.run_id, newest.finished_at, broken)
+
+
 def is_wanted(state: WindowState, reprocess: str) -> bool:
     """Whether a window of that state is run: `none` fills gaps only, `failed` mends too."""
     if reprocess == "all":

@@ -58,6 +58,8 @@ class RunPolicy(Spec):
     """`daily`: the day of the run. `history`: windows of the past, `--from` a day on."""
     window: Literal["day", "week", "month", "year"] = "month"
     """How much of the past a history run takes at a time; weeks begin on Monday."""
+    max_parallel_windows: Annotated[int, Field(ge=1)] = 1
+    """Windows of a history run side by side, where that cannot change what comes out."""
 
 
 class SamplePolicy(Spec):

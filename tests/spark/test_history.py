@@ -71,7 +71,7 @@ def go(made: Project, period: Period = ALL, now: datetime = NOW, **options: Any)
         "main_flow",
         Options(project_dir=made.root, **options),
         period,
-        sinks=[told],
+        sinks=lambda _: [told],
         spark=made.spark,
         now=lambda: now,
     )

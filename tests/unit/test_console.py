@@ -463,6 +463,17 @@ def test_summary_text_when_the_batch_was_done_already_then_says_how_to_do_it_aga
     assert text.splitlines()[-1] == "batch b1 was done already; --no-resume does it again"
 
 
+def test_progress_when_runs_go_side_by_side_then_each_line_says_of_which_it_is() -> None:
+    out = io.StringIO()
+    sink = console.progress("rich", out, label="2026-01-01 to 2026-01-31", variables={})
+    assert isinstance(sink, console.PlainProgress)  # two live displays would fight for the terminal
+    for event in events()[:-1]:
+        sink.handle(event)
+    lines = out.getvalue().splitlines()
+    assert len(lines) > 6
+    assert all("  [2026-01-01 to 2026-01-31]  " in line for line in lines)
+
+
 def test_plain_progress_when_a_step_is_not_selected_then_no_line_tells_of_it() -> None:
     stream = io.StringIO()
     plain = console.PlainProgress(stream, io.StringIO(), color=False)

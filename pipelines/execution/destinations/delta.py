@@ -128,6 +128,12 @@ class DeltaTarget:
         newest = self._log.version()
         if newest is None or newest == self.before:
             return
+        if self._context.has_neighbours:  # a RESTORE would take what they commit just now with it
+            raise DestinationError(
+                f"version {self.after} stays: other windows write to the table too",
+                where=self._path,
+                hint="run the window again; an edited one with max_parallel_windows: 1",
+            )
         if self.after not in (None, newest) and not self._stands_newest(self.after):
             other = self._log.commit(newest)
             raise DestinationError(
@@ -164,6 +170,8 @@ class DeltaTarget:
             commit = self._log.commit(version)
             if self._is_own(commit) and "phase" not in commit.user_metadata:
                 self.after, self.counts, self.changed = version, commit.counts, True
+                if version and self._context.has_neighbours:  # what they committed is not ours
+                    self.before = version - 1
                 return
         self.after = newest
 

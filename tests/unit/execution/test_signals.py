@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -24,14 +25,25 @@ def _handlers() -> Iterator[None]:
 def test_signals_when_one_comes_then_it_is_noted_and_the_run_is_told_to_stop(
     number: signal.Signals,
 ) -> None:
-    import threading
-
-    told = threading.Event()
+    told, told_too, late = threading.Event(), threading.Event(), threading.Event()
     with Signals() as signals:
-        signals.stop = told.set
-        signal.raise_signal(number)
-        assert told.wait(5)
+        with signals.stopping(told.set), signals.stopping(told_too.set):
+            signal.raise_signal(number)
+            assert told.wait(5)
+            assert told_too.wait(5)
         assert signals.received == number
+        with signals.stopping(late.set):
+            assert late.is_set()
+
+
+def test_signals_when_what_was_to_stop_has_ended_then_it_is_not_told() -> None:
+    over, runs = threading.Event(), threading.Event()
+    with Signals() as signals, signals.stopping(runs.set):
+        with signals.stopping(over.set):
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        assert runs.wait(5)
+        assert not over.is_set()
 
 
 def test_signals_when_left_then_the_handlers_are_those_of_before() -> None:

@@ -115,7 +115,8 @@ def _datasource(name: str, make: Callable[[str], DataSource]) -> Diagnosis:
         hint = "make the embedded one: pipeline ods create" if source.engine == "derby" else ""
         return Diagnosis(label, "fail", f"{place} does not exist", hint)
     host, _, port = source.place.partition(":")
-    number = int(port) if port.isdigit() else _PORTS.get(source.engine, 0)
+    host, _, instance = host.partition("\\")  # an instance of SQL Server has its own port
+    number = int(port) if port.isdigit() else 0 if instance else _PORTS.get(source.engine, 0)
     if not number:
         return Diagnosis(label, "warn", f"{source.place}: cannot tell its port")
     try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.utils.datasource import DataSource
 
 _TRAVELS = ("versionAsOf", "timestampAsOf")
+_SYNTAX = "JDBC_EXTERNAL_ENGINE_SYNTAX_ERROR"
 
 
 def upstream_outputs(
@@ -211,6 +212,8 @@ def _from_files(
 def _unreadable(datasource: DataSource, error: SqlError) -> DatasourceError:
     """``error`` with the datasource and host that it came from."""
     hint = "is the database up, and do user and password fit? 'pipeline doctor' tries it"
+    if error.sql_state.startswith("42") or error.condition.startswith(_SYNTAX):
+        hint = "the database runs this SQL as a subquery: look at table or query_text"
     if datasource.type != "jdbc":
         hint = "is the path right, and may this user read it?"
     return DatasourceError(

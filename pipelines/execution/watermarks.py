@@ -28,6 +28,8 @@ _NUMBERS = ("byte", "short", "integer", "long", "decimal", "float", "double")
 _TIMES = ("timestamp", "timestamp_ntz")
 _GRAIN = timedelta(microseconds=1)
 """Spark's own; a database that is finer must not lose what lies between two of its ticks."""
+_COARSE = ("datetime", "smalldatetime")
+"""Types of SQL Server that refuse a literal finer than a millisecond."""
 _Value: TypeAlias = Any  # a Decimal, a date or a datetime, as the column has it
 
 
@@ -281,13 +283,18 @@ def _bounded(
     def literal(value: _Value) -> Any:
         return f.lit(str(value)).cast(column.dataType)
 
+    def ends_at(value: _Value) -> bool:
+        """Whether rows may be compared with the very value: none can lie within its tick."""
+        if not isinstance(value, datetime) or value == datetime.max:
+            return True
+        is_coarse = column.metadata.get("jdbcClientType") in _COARSE
+        return is_coarse and value.microsecond % 1000 == 0
+
     tests = []
-    if isinstance(high, datetime):
-        tests += [own < literal(high + _GRAIN) if high < datetime.max else own <= literal(high)]
-        tests += [own >= literal(low + _GRAIN)] if isinstance(low, datetime) else []
-    elif high is not None:
-        tests += [own <= literal(high)]
-        tests += [own > literal(low)] if low is not None else []
+    if high is not None:
+        tests += [own <= literal(high) if ends_at(high) else own < literal(high + _GRAIN)]
+    if high is not None and low is not None:
+        tests += [own > literal(low) if ends_at(low) else own >= literal(low + _GRAIN)]
     if not tests:
         return rows.where(own.isNull()) if takes_nulls else rows.limit(0)
     condition = reduce(lambda one, other: one & other, tests)

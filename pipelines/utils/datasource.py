@@ -176,7 +176,8 @@ class DataSource:
             return whole.selectExpr(f"max(`{name}`) as highest")
         jvm: Any = spark._jvm
         dialect = jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(self.url or "")
-        rows = table if query_text is None else f"({query_text})"
+        # Spark takes a semicolon off a query's end; within parentheses it would be a fault.
+        rows = table if query_text is None else "(" + query_text.rstrip("; \n") + ")"
         # Spark's reader would fetch all rows to find it: the database is asked in its own words.
         query = f"select max({dialect.quoteIdentifier(name)}) highest from {rows} bounded"
         return self._reader(spark, options).option("query", query).load()

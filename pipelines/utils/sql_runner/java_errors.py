@@ -12,6 +12,20 @@ _MAX_CAUSES = 12
 _STACK = re.compile(r"\n\s*(?:at |\.\.\. \d+ more|Caused by: |JVM stacktrace)", re.MULTILINE)
 _LOST_MESSAGE = "Cannot find main error class"
 _DATA_STATES = ("22", "23", "21")
+_SQLSERVER = "com.microsoft.sqlserver.jdbc.SQLServerException"
+# Its driver makes S0001 and the like of most errors, which says nothing; the server's number does.
+_SQLSERVER_STATES = {
+    **dict.fromkeys((102, 105, 156, 170, 319, 1033, 229, 230, 262), "42000"),
+    207: "42S22",
+    208: "42S02",
+    4060: "3D000",
+    18456: "28000",
+    1222: "HYT00",
+    3960: "40001",
+    **dict.fromkeys((10928, 10929, 40501, 49918, 49919, 49920), "53000"),
+    **dict.fromkeys((40197, 40613), "08006"),
+}
+_UNCLASSED_STATE = re.compile(r"S\d{4}")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|(?<==)\([^)]*\)|(?<= : ).+")
 _NOISE = re.compile(r"^\[[A-Z0-9_.]+\] |[ ;,]*\(?line \d+,? pos \d+\)?;?| ?SQLSTATE: \w{5}")
 _PREFIX = re.compile(r"^(?:[a-z][\w$]*\.)+[A-Z]\w*(?:Exception|Error)?: ")
@@ -65,7 +79,8 @@ def as_sql_error(error: BaseException, where: str = "") -> SqlError:
     """``error`` as one that tells the innermost helpful cause, with row values masked.
 
     Errors about data (SQLSTATE classes 21, 22 and 23) quote the values of the rows; those
-    quotes are masked, since logs must hold no personal data.
+    quotes are masked, since logs must hold no personal data. So are those of errors that SQL
+    Server's driver gives no class.
     """
     chain = causes(error)
     condition = next((cause.condition for cause in chain if cause.condition), "")
@@ -74,7 +89,7 @@ def as_sql_error(error: BaseException, where: str = "") -> SqlError:
     best = database or _most_telling(chain)
     state = (database.sql_state if database else "") or (states[0] if states else "")
     message = _NOISE.sub("", _PREFIX.sub("", best.message)).strip() or best.short_name
-    if any(state[:2] in _DATA_STATES for state in states):
+    if any(one[:2] in _DATA_STATES or _UNCLASSED_STATE.fullmatch(one) for one in states):
         message = _QUOTED.sub("'…'", message)
     return SqlError(
         message,
@@ -86,7 +101,9 @@ def as_sql_error(error: BaseException, where: str = "") -> SqlError:
 
 
 def _is_sql_exception(cause: Cause) -> bool:
-    return cause.short_name.endswith("SQLException") or cause.class_name.startswith("java.sql.")
+    return cause.class_name == _SQLSERVER or (
+        cause.short_name.endswith("SQLException") or cause.class_name.startswith("java.sql.")
+    )
 
 
 def _most_telling(chain: tuple[Cause, ...]) -> Cause:
@@ -115,11 +132,15 @@ def _java_causes(java: Any) -> list[Cause]:
 
 
 def _java_cause(java: Any) -> Cause:
+    name = str(java.getClass().getName())
+    state = _call(java, "getSqlState") or _call(java, "getSQLState")
+    if name == _SQLSERVER:
+        state = _SQLSERVER_STATES.get(java.getErrorCode(), state)
     return Cause(
-        str(java.getClass().getName()),
+        name,
         _first_part(str(java.getMessage() or "")),
         _call(java, "getCondition") or _call(java, "getErrorClass"),
-        _call(java, "getSqlState") or _call(java, "getSQLState"),
+        state,
     )
 
 

@@ -72,7 +72,6 @@ _make_venv() {
     fi
     touch "$SETUP_UNFINISHED"
     rm -f "$VENV/.setup-run" "$VENV/.setup-dev"
-    (cd "$ROOT" && rm -rf "${PIPELINE_CACHE_DIR:-.cache}/classes") # they may be another Spark's
 
     lock="$(_lock_file "$kind")"
     say "Installing the packages of ${lock##*/} into .venv (a few minutes the first time)"
@@ -220,8 +219,11 @@ _jars_are_ready() {
     compgen -G "${PIPELINE_CACHE_DIR:-.cache}/jars/*/manifest.json" >/dev/null
 }
 
-# Another glance; whether they are those of its own, Java looks. What failed once is not tried again.
+# Another glance: kept since Spark was installed, or tried in vain. Whether they fit, Java looks.
 _classes_are_kept() {
-    local classes="${PIPELINE_CACHE_DIR:-.cache}/classes"
-    [[ -e "$classes/failed" ]] || compgen -G "$classes/*.jsa" >/dev/null
+    local kept spark=("$VENV"/lib/python*/site-packages/pyspark/jars)
+    for kept in "${PIPELINE_CACHE_DIR:-.cache}"/classes/*; do
+        [[ ! -f "$kept" || ! "$kept" -nt "${spark[0]}" ]] || return 0
+    done
+    return 1
 }

@@ -9,19 +9,17 @@ Java itself looks whether it does, and loads as always where it does not.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import PipelineError
 from pipelines.execution.files import cache_folder
-from pipelines.execution.jars import jar_cache, resolve_jars
+from pipelines.execution.jars import find_java, jar_cache, pyspark_jars, resolve_jars
 from pipelines.execution.session import start_session
 
 if TYPE_CHECKING:
@@ -61,13 +59,14 @@ def class_archive(cache: Path, environ: Mapping[str, str] = os.environ) -> Path 
         cache: the project's cache folder.
         environ: tells which Java Spark takes.
     """
-    java = _java(environ)
-    if java is None:
+    found = find_java(environ)
+    if found is None:
         return None
+    java, spark = Path(found).resolve(), pyspark_jars()
     release = java.parents[1] / "release"
-    told = release.read_bytes() if release.is_file() else b""
-    key = sha256(b"\n".join([str(java).encode(), told, version("pyspark").encode()]))
-    return cache / "classes" / f"{key.hexdigest()[:16]}.jsa"
+    told = release.read_text(errors="replace") if release.is_file() else ""
+    key = "\n".join([str(java), told, str(spark), str(spark.stat().st_mtime_ns)])
+    return cache / "classes" / f"{sha256(key.encode()).hexdigest()[:16]}.jsa"
 
 
 def archive_options(cache: Path) -> str:
@@ -142,15 +141,9 @@ def _use(spark: SparkSession, folder: Path) -> None:
     read.where("ID > 1").write.format("delta").mode("overwrite").save(str(folder / "other"))
 
 
-def _java(environ: Mapping[str, str]) -> Path | None:
-    home = environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home, "bin")) if home else environ.get("PATH"))
-    return Path(found).resolve() if found else None
-
-
 def _java_says(*words: str) -> str:
     done = subprocess.run(
-        [str(_java(os.environ)), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [str(find_java()), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_TIMEOUT_SECONDS,
         check=False,
     )  # fmt: skip

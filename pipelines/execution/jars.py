@@ -107,6 +107,20 @@ def resolve_jars(cache: Path, packages: Sequence[str] = DEFAULT_PACKAGES) -> tup
     return jars
 
 
+def find_java(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The program that Spark takes for Java; None where there is none."""
+    home = environ.get("JAVA_HOME")
+    return shutil.which("java", path=str(Path(home) / "bin") if home else environ.get("PATH"))
+
+
+def pyspark_jars() -> Path:
+    """The folder of PySpark's own jars, found without importing it."""
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise JarResolutionError("pyspark is not installed", hint="Run ./run_pipeline.sh once.")
+    return Path(spec.origin).parent / "jars"
+
+
 def _folder_name(packages: Sequence[str]) -> str:
     key = "\n".join([_SPARK_VERSION, *sorted(set(packages))])
     return hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -129,7 +143,7 @@ def _only_one_process(cache: Path) -> Iterator[None]:
 
 def _fetch(work: Path, packages: Sequence[str]) -> Path:
     """A complete folder within ``work``: the jars and their manifest."""
-    shipped = sorted(_pyspark_folder().glob("*.jar"))
+    shipped = sorted(pyspark_jars().glob("*.jar"))
     settings, module, folder = work / "ivysettings.xml", work / "ivy.xml", work / "jars"
     settings.write_text(_ivy_settings(work / "ivy", os.environ), "utf-8")
     module.write_text(_ivy_module(packages, {_artifact(jar) for jar in shipped}), "utf-8")
@@ -146,14 +160,6 @@ def _fetch(work: Path, packages: Sequence[str]) -> Path:
     manifest = {"spark": _SPARK_VERSION, "packages": sorted(set(packages)), "jars": sizes}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     return folder
-
-
-def _pyspark_folder() -> Path:
-    """PySpark's own jars, found without importing it."""
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise JarResolutionError("pyspark is not installed", hint="Run ./run_pipeline.sh once.")
-    return Path(spec.origin).parent / "jars"
 
 
 def _artifact(jar: Path) -> str:
@@ -213,8 +219,7 @@ def _ivy_module(packages: Sequence[str], shipped: Set[str]) -> str:
 
 
 def _java(environ: Mapping[str, str]) -> str:
-    home = environ.get("JAVA_HOME")
-    java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    home, java = environ.get("JAVA_HOME"), find_java(environ)
     if java is None:
         raise JarResolutionError(
             f"Java was not found in JAVA_HOME={home}" if home else "Java was not found",

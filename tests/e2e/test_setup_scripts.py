@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -279,3 +280,13 @@ def test_classes_when_neither_kept_nor_tried_then_kept_by_the_code_of_this_check
 
     says_so = f"in {ready}: -m pipelines.execution.class_archive\n" in result.stderr
     assert says_so is not bool(kept)
+
+
+def test_classes_when_spark_was_installed_since_then_kept_anew(ready: Path) -> None:
+    kept = ready / ".cache" / "classes" / "of-some-java.jsa"
+    spark = ready / ".venv/lib/python3.11/site-packages/pyspark/jars"
+    spark.mkdir(parents=True)
+    for hours, answer in ((-1, 1), (1, 0)):
+        moment = spark.stat().st_mtime + hours * 3600
+        os.utime(kept, (moment, moment))
+        assert bash(ready, 'cd "$ROOT" && _classes_are_kept').returncode == answer

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TRAVELS = ("versionAsOf", "timestampAsOf")
 _SYNTAX = "JDBC_EXTERNAL_ENGINE_SYNTAX_ERROR"
+_NO_RIGHT = "42501"
 
 
 def upstream_outputs(
@@ -211,11 +212,14 @@ def _from_files(
 
 def _unreadable(datasource: DataSource, error: SqlError) -> DatasourceError:
     """``error`` with the datasource and host that it came from."""
-    hint = "is the database up, and do user and password fit? 'pipeline doctor' tries it"
-    if error.sql_state.startswith("42") or error.condition.startswith(_SYNTAX):
-        hint = "the database runs this SQL as a subquery: look at table or query_text"
+    is_refused = error.sql_state == _NO_RIGHT
+    is_wrong = error.sql_state.startswith("42") or error.condition.startswith(_SYNTAX)
     if datasource.type != "jdbc":
         hint = "is the path right, and may this user read it?"
+    elif is_wrong and not is_refused:
+        hint = "the database runs this SQL as a subquery: look at table or query_text"
+    else:
+        hint = "is the database up, and do user and password fit? 'pipeline doctor' tries it"
     return DatasourceError(
         error.message,
         condition=error.condition,

@@ -15,7 +15,8 @@ _DATA_STATES = ("22", "23", "21")
 _SQLSERVER = "com.microsoft.sqlserver.jdbc.SQLServerException"
 # Its driver makes S0001 and the like of most errors, which says nothing; the server's number does.
 _SQLSERVER_STATES = {
-    **dict.fromkeys((102, 105, 156, 170, 319, 1033, 229, 230, 262), "42000"),
+    **dict.fromkeys((102, 105, 156, 170, 319, 1033), "42000"),
+    **dict.fromkeys((229, 230, 262), "42501"),
     207: "42S22",
     208: "42S02",
     4060: "3D000",

@@ -230,7 +230,7 @@ class PreparedFlow:
         while True:
             try:
                 steps = left.compiled.steps.values()
-                left.statements.read_ahead(sql for step in steps for sql in step.statements)
+                left.statements.read_ahead(sql.text for step in steps for sql in step.statements)
                 judged = check_plan(left.compiled, left.statements.tables)
                 left.statements.save()
             except FlowError as error:

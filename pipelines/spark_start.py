@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.execution.class_archive import archive_options
 from pipelines.execution.jars import DEFAULT_PACKAGES, jar_cache, resolve_jars
-from pipelines.execution.session import start_session
+from pipelines.execution.session import is_local_master, start_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def start_spark(prepared: PreparedFlow) -> SparkSession:
     """
     settings = prepared.environment.spark
     jars: Sequence[Path] = ()
-    is_local = settings.master is not None and settings.master.startswith("local")
+    shares_classes = settings.share_classes and is_local_master(settings.master)
     if settings.master is not None:
         cache = jar_cache(prepared.flow.project_dir)
         jars = resolve_jars(cache, (*DEFAULT_PACKAGES, *settings.packages))
@@ -40,8 +40,6 @@ def start_spark(prepared: PreparedFlow) -> SparkSession:
         conf,
         jars,
         folder=prepared.cache_folder / "spark",
-        java_options=archive_options(prepared.cache_folder)
-        if is_local and settings.share_classes
-        else "",
+        java_options=archive_options(prepared.cache_folder) if shares_classes else "",
         debug=prepared.options.debug,
     )

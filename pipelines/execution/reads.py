@@ -41,10 +41,7 @@ def words_of(step: CompiledStep) -> frozenset[str] | None:
     """Every word of the step's SQL and checks, in lower case; None where names may be built."""
     if step.settings.script is not None:
         return None
-    texts = [step.sql.text] if step.sql else []
-    texts += [statement.text for statement in step.pre_view_sql.values()]
-    texts += [check.sql.text for check in step.checks]
-    words = frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+    words = frozenset(word.lower() for sql in step.statements for word in _WORD.findall(sql.text))
     return None if "identifier" in words else words
 
 

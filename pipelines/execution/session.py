@@ -37,6 +37,11 @@ LOCAL_CONF: Mapping[str, str] = {
 }
 
 
+def is_local_master(master: str | None) -> bool:
+    """Whether Spark works within the process that starts it."""
+    return master is not None and master.startswith("local")
+
+
 def start_session(
     app_name: str,
     master: str | None,
@@ -63,7 +68,7 @@ def start_session(
     """
     from pyspark.sql import SparkSession
 
-    is_local = master is not None and master.startswith("local")
+    is_local = is_local_master(master)
     if is_local:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     folder.mkdir(parents=True, exist_ok=True)

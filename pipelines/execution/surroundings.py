@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.execution.files import cache_folder
 from pipelines.execution.scratch import Scratch, choose_scratch
+from pipelines.execution.session import is_local_master
 from pipelines.plan.compile import CompiledPlan, absolute_path, compile_plan
 from pipelines.plan.outside import reading_outside
 from pipelines.spec.loader import load_environment
@@ -75,13 +76,12 @@ class Surroundings:
         """
         if self._small is None:
             return None
-        master = self.own[1].spark.master
         return choose_scratch(
             self._small,
             [(name, self._lakehouse(name, environment)) for name, environment in self._all],
             cache_folder(self._project_dir),
             self._pipeline,
-            is_one_machine=master is not None and master.startswith("local"),
+            is_one_machine=is_local_master(self.own[1].spark.master),
         )
 
     @cached_property

@@ -102,8 +102,7 @@ def _by_sql(step: CompiledStep, tables: Tables) -> Iterator[str]:
     """What the statements of ``step`` read that nobody declared."""
     if words_of(step) is None:
         yield "makes up names of tables"
-    statements = [step.sql, *step.pre_view_sql.values(), *(check.sql for check in step.checks)]
-    for found in (tables(sql.text) for sql in statements if sql is not None):
+    for found in (tables(sql.text) for sql in step.statements):
         if found.problem or found.writes:
             yield "has SQL of which it is not known what it reads"
         for use in found.reads:

@@ -47,8 +47,8 @@ class KnownStatements:
 
     def read_ahead(self, statements: Iterable[str]) -> None:
         """Reads those that are new, on all processors where they are many."""
-        new = {_key(sql): sql for sql in statements}
-        new = {key: sql for key, sql in new.items() if self._known(key) is None}
+        keyed = ((_key(sql), sql) for sql in statements)
+        new = {key: sql for key, sql in keyed if self._known(key) is None}
         processes = min(len(new) // _MANY + 1, os.cpu_count() or 1)
         # A fork takes over no threads, but the locks that they hold; other ways to start a
         # process take longer than the reading.
@@ -61,11 +61,6 @@ class KnownStatements:
             read = pool.map(_read, new.values(), chunksize=len(new) // (4 * processes) + 1)
             self._used.update(zip(new, read, strict=True))
         self._is_new = True
-
-    def _known(self, key: str) -> Any:
-        if self._kept is None:
-            self._kept = self._load()
-        return self._used.get(key) or self._kept.get(key)
 
     def save(self) -> None:
         """Keeps what is new; where it cannot be kept, the next time is only slower."""
@@ -80,6 +75,11 @@ class KnownStatements:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(text, encoding="utf-8")
             partial.replace(self._file)
+
+    def _known(self, key: str) -> Any:
+        if self._kept is None:
+            self._kept = self._load()
+        return self._used.get(key) or self._kept.get(key)
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -38,8 +38,7 @@ def names_of(step: Step) -> frozenset[str]:
 
 def changes_read(step: CompiledStep, graph: Graph) -> dict[str, str]:
     """The steps upstream whose changes the SQL of ``step`` reads, by id, with the views."""
-    texts = [step.sql, *step.pre_view_sql.values()]
-    words = {word.lower() for sql in texts if sql for word in _VIEW.findall(sql.text)}
+    words = {word.lower() for sql in step.queries for word in _VIEW.findall(sql.text)}
     if not words:
         return {}
     above = graph.ancestors(step.id)

@@ -42,9 +42,8 @@ def _outside(raw: Source | PreView) -> Iterator[str]:
 
 def _upstream(step: CompiledStep, graph: Graph) -> Iterator[str]:
     """The steps that the SQL of ``step`` names, in the order of the flow; of a script, all."""
-    statements = [*([step.sql] if step.sql else []), *step.pre_view_sql.values()]
     words = {
-        word for sql in statements for word in _WORD.findall(_COMMENT.sub(" ", sql.text).lower())
+        word for sql in step.queries for word in _WORD.findall(_COMMENT.sub(" ", sql.text).lower())
     }
     above, reads_all = graph.ancestors(step.id), step.settings.script is not None
     for step_id, node in graph.steps.items():

@@ -159,11 +159,6 @@ class _StepTables:
     def unread(self) -> Iterator[Finding]:
         """Steps that are waited for by name and then not read; a comment may say what for."""
         steps = self.flow.graph.steps
-        texts = (
-            self.step.sql,
-            *self.step.pre_view_sql.values(),
-            *(c.sql for c in self.step.checks),
-        )
         comments: set[str] | None = None
         for number, reference in enumerate(self.step.node.step.depends_on):
             ids = [reference] if reference in steps else self.flow.givers.get(reference.lower(), [])
@@ -175,7 +170,7 @@ class _StepTables:
             if comments is None:
                 comments = {
                     word.lower()
-                    for sql in texts if sql is not None
+                    for sql in self.step.statements
                     for comment in _COMMENT.findall(sql.text)
                     for word in _WORD.findall(comment)
                 }  # fmt: skip

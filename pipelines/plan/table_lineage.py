@@ -55,8 +55,7 @@ def _edges(
             yield LineageNode(label_of(part)), own
         elif part is not None and part.path is not None:
             yield LineageNode(writers.get(part.path, part.path)), own
-    statements = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
-    found = [tables(sql.text) for sql in statements]
+    found = [tables(sql.text) for sql in step.queries]
     if settings.script is not None or any(one.problem for one in found):
         for parent in graph.parents(step.id):
             yield LineageNode(parent), own

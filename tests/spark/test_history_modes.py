@@ -162,6 +162,25 @@ def assert_sound(versions: Iterable[Version]) -> None:
         assert before.ends <= after.begins
 
 
+def loaded_as_the_model(
+    loaded: Table,
+    batch: dict[int, list[Told]],
+    expected: dict[int, list[Version]],
+    tracked: Sequence[str],
+    *,
+    keeps_nulls: bool,
+) -> dict[int, list[Version]]:
+    """The versions after ``batch``, which are those that the model makes of ``expected``."""
+    loaded.load(batch)
+    for key, told in batch.items():
+        expected[key] = spliced(expected.get(key, []), told, tracked, keeps_nulls=keeps_nulls)
+    found = loaded.versions()
+    for key in KEYS:
+        assert found.get(key, []) == expected[key], (key, batch[key])
+        assert_sound(found.get(key, []))
+    return found
+
+
 @pytest.mark.parametrize(
     ("tracked", "keeps_nulls"), [(("a", "b"), True), (("a",), True), (("a", "b"), False)]
 )
@@ -177,15 +196,7 @@ def test_scd2_when_batches_come_in_any_order_then_as_the_model(
         loaded = scd2(table, ignore_null_updates=not keeps_nulls, **more)
         expected: dict[int, list[Version]] = {}
         for batch in loads:
-            loaded.load(batch)
-            for key, told in batch.items():
-                expected[key] = spliced(
-                    expected.get(key, []), told, tracked, keeps_nulls=keeps_nulls
-                )
-            found = loaded.versions()
-            for key in KEYS:
-                assert found.get(key, []) == expected[key], (key, batch[key])
-                assert_sound(found.get(key, []))
+            found = loaded_as_the_model(loaded, batch, expected, tracked, keeps_nulls=keeps_nulls)
         version = loaded.version()
         step = loaded.load(loads[-1])
         assert loaded.versions() == found
@@ -213,15 +224,7 @@ def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
             loaded.project.write("sql/templates/scd2.sql.j2", own)
         expected: dict[int, list[Version]] = {}
         for batch in one_row_each(seed):
-            loaded.load(batch)
-            for key, told in batch.items():
-                expected[key] = spliced(
-                    expected.get(key, []), told, tracked, keeps_nulls=keeps_nulls
-                )
-            found = loaded.versions()
-            for key in KEYS:
-                assert found.get(key, []) == expected[key], (key, batch[key])
-                assert_sound(found.get(key, []))
+            loaded_as_the_model(loaded, batch, expected, tracked, keeps_nulls=keeps_nulls)
         version = loaded.version()
         assert loaded.load(batch).status.value == "unchanged"
         assert loaded.version() == version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +106,7 @@ class StepAnalysis:
         """Whether every view that the step's statements name could be made."""
         step, own = self._step, self._step.settings.name
         self._views.keep({n: columns for n, columns in self._inputs.items() if n != own})
-        texts = [*step.pre_view_sql.values(), *([step.sql] if step.sql else [])]
-        if self.unknown and (not texts or self._names_unknown(texts)):
+        if self.unknown and (not step.queries or self._names_unknown(step.queries)):
             self.unknown |= step.pre_view_sql.keys()
             return False
         for number, view in enumerate(step.settings.pre_views):
@@ -122,7 +121,7 @@ class StepAnalysis:
             self._views.make_empty(own, self._inputs[own])
         return True
 
-    def _names_unknown(self, statements: list[Sql]) -> bool:
+    def _names_unknown(self, statements: Sequence[Sql]) -> bool:
         text = " ".join(statement.text.lower() for statement in statements)
         return any(name.lower() in text for name in self.unknown)
 

@@ -109,9 +109,7 @@ class _Binding:
 
     def _read(self, checks: Sequence[tuple[CompiledCheck, str]]) -> frozenset[str]:
         """The names that the step's statement, its pre_views and ``checks`` read."""
-        statements = [*self._step.pre_view_sql.values(), *(check.sql for check, _ in checks)]
-        if self._step.sql is not None:
-            statements.append(self._step.sql)
+        statements = [*self._step.queries, *(check.sql for check, _ in checks)]
         reads = {use.name for sql in statements for use in self._tables(sql.text).reads}
         return frozenset(name.lower() for name in (*reads, self._step.settings.name))
 

@@ -142,11 +142,14 @@ class CompiledStep:
         return self.planned.node
 
     @property
-    def statements(self) -> tuple[str, ...]:
-        """The texts of all its SQL."""
-        own = () if self.sql is None else (self.sql,)
-        checks = (check.sql for check in self.checks)
-        return tuple(sql.text for sql in (*self.pre_view_sql.values(), *own, *checks))
+    def queries(self) -> tuple[Sql, ...]:
+        """The SQL that makes its rows: that of its pre_views, then its own."""
+        return (*self.pre_view_sql.values(), *([self.sql] if self.sql else []))
+
+    @property
+    def statements(self) -> tuple[Sql, ...]:
+        """All its SQL: `queries`, then its checks."""
+        return (*self.queries, *(check.sql for check in self.checks))
 
 
 @dataclass(frozen=True)

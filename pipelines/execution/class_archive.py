@@ -78,7 +78,7 @@ def archive_options(cache: Path) -> str:
 
 
 def keep_classes(cache: Path, jars: Sequence[Path]) -> Path:
-    """The archive, made unless it is there; that takes half a minute.
+    """The archive, made unless it is there; that takes a minute or two.
 
     Args:
         cache: the project's cache folder.
@@ -154,7 +154,7 @@ def main() -> int:
     """Fills this project's cache; returns the exit code. Without an archive all works, slower."""
     project = Path(__file__).resolve().parents[2]
     cache = cache_folder(project)
-    sys.stderr.write("Keeping Spark's classes, once, for faster starts (half a minute)\n")
+    sys.stderr.write("Keeping Spark's classes, once, for faster starts (a minute or two)\n")
     try:
         archive = keep_classes(cache, resolve_jars(jar_cache(project)))
     except Exception as error:  # whatever it is, it keeps nobody from running

@@ -18,6 +18,8 @@ class Told:
     at: int
     payload: Payload
     ends: bool = False
+    is_guess: bool = False
+    """Whether all that is known of the columns that make no version is what they became later."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Version:
     ends: int | None
     payload: Payload
     last: int
-    """Instant of the last event that is in the payload."""
+    """Instant since which the payload was as it is."""
 
 
 def replayed(
@@ -37,7 +39,9 @@ def replayed(
     """The versions that a whole history of one key makes, its events in any order."""
     versions: list[Version] = []
     current: dict[str, object] | None = None
+    is_guess = False
     for event in sorted(told, key=lambda one: one.at):
+        was_guess, is_guess = is_guess, event.is_guess
         if event.ends:
             if current is not None:
                 versions[-1] = replace(versions[-1], ends=event.at)
@@ -47,7 +51,8 @@ def replayed(
         if not keeps_nulls and current is not None:
             now = {name: current[name] if now[name] is None else now[name] for name in now}
         if current is not None and all(now[name] == current[name] for name in tracked):
-            versions[-1] = replace(versions[-1], payload=now, last=event.at)
+            if now != current or was_guess:
+                versions[-1] = replace(versions[-1], payload=now, last=event.at)
         else:
             if current is not None:
                 versions[-1] = replace(versions[-1], ends=event.at)
@@ -73,8 +78,9 @@ def spliced(
         if version.ends is not None:
             events[version.ends] = Told(version.ends, version.payload, ends=True)
     for version in versions:
-        events[version.begins] = Told(version.begins, version.payload)
-        if version.ends is None or version.last < version.ends:
+        is_guess = version.last > version.begins
+        events[version.begins] = Told(version.begins, version.payload, is_guess=is_guess)
+        if is_guess:
             events[version.last] = Told(version.last, version.payload)
     events |= {event.at: event for event in told}
     made = replayed(events.values(), tracked, keeps_nulls=keeps_nulls)

@@ -118,7 +118,7 @@ def _note_classes(folder: Path, jars: Sequence[Path], classes: Path) -> str:
     try:
         _use(spark, folder)
         jvm: Any = spark._jvm
-        return str(jvm.java.lang.System.getProperty("java.class.path"))
+        return str(getattr(jvm, "java.lang.System").getProperty("java.class.path"))
     finally:
         gateway: Any = spark.sparkContext._gateway
         spark.stop()

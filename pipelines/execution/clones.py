@@ -91,10 +91,12 @@ def _bring_delta(session: SparkSession, clone: Clone) -> bool:
 def _bring_files(session: SparkSession, clone: Clone) -> bool:
     jvm: Any = session._jvm
     conf = session._jsparkSession.sessionState().newHadoopConf()
-    origin, target = (jvm.org.apache.hadoop.fs.Path(path) for path in (clone.origin, clone.target))
+    origin, target = (
+        getattr(jvm, "org.apache.hadoop.fs.Path")(path) for path in (clone.origin, clone.target)
+    )
     there, here = origin.getFileSystem(conf), target.getFileSystem(conf)
     if not there.exists(origin):
         return False
     if not here.exists(target):
-        jvm.org.apache.hadoop.fs.FileUtil.copy(there, origin, here, target, False, conf)
+        getattr(jvm, "org.apache.hadoop.fs.FileUtil").copy(there, origin, here, target, False, conf)
     return True

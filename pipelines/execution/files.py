@@ -106,7 +106,7 @@ class HadoopFiles:
             return None
         stream = files.open(place)
         try:
-            content = bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            content = bytes(getattr(self._jvm, "org.apache.commons.io.IOUtils").toByteArray(stream))
             return content.decode(errors="replace")
         finally:
             stream.close()
@@ -142,7 +142,7 @@ class HadoopFiles:
         files.delete(place, True)
 
     def _at(self, path: str) -> tuple[Any, Any]:
-        place = self._jvm.org.apache.hadoop.fs.Path(path)
+        place = getattr(self._jvm, "org.apache.hadoop.fs.Path")(path)
         return place, place.getFileSystem(self._conf)
 
 

@@ -175,7 +175,7 @@ class DataSource:
         if self.type != "jdbc":
             return whole.selectExpr(f"max(`{name}`) as highest")
         jvm: Any = spark._jvm
-        dialect = jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(self.url or "")
+        dialect = getattr(jvm, "org.apache.spark.sql.jdbc.JdbcDialects").get(self.url or "")
         # Spark takes a semicolon off a query's end; within parentheses it would be a fault.
         rows = table if query_text is None else "(" + query_text.rstrip("; \n") + ")"
         # Spark's reader would fetch all rows to find it: the database is asked in its own words.

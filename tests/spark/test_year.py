@@ -50,7 +50,7 @@ STEPS = """
     datasource: ods
     table: changelog.student
     incremental: {column: arrived_at}
-    query: "select usi, change_version, arrived_at from arrivals"
+    query: "select * except (arrived_on) from arrivals"
   destination: {path: "{{ base_path }}/arrivals", mode: append}
 - name: by_day
   source:
@@ -68,7 +68,7 @@ STEPS = """
     keys: [usi]
     sequence_by: changed_at
     apply_as_delete_when: is_deleted
-    except_columns: &not_told
+    except_columns:
       [is_deleted, change_version, arrived_at, arrived_on, _change_type, _commit_version,
        _commit_timestamp]
 - name: versions
@@ -76,14 +76,14 @@ STEPS = """
   source: {type: delta, query: "select * from {{ changes('events') }}"}
   destination: {<<: *living, path: "{{ base_path }}/versions", mode: scd2}
 - name: sat_student
-  depends_on: [events]
-  source: {type: delta, query: "select * from {{ changes('events') }}"}
+  depends_on: [arrivals]
+  source:
+    type: delta
+    query: >-
+      select usi, first_name, last_name, nickname, arrived_at from {{ changes('arrivals') }}
+      where not is_deleted
   destination:
-    path: "{{ base_path }}/sat_student"
-    mode: satellite
-    keys: [usi]
-    sequence_by: changed_at
-    except_columns: *not_told
+    {path: "{{ base_path }}/sat_student", mode: satellite, keys: [usi], sequence_by: arrived_at}
 """
 DDL = (
     "create schema changelog",
@@ -220,14 +220,15 @@ def what_happens() -> tuple[list[Told], dict[int, Names]]:
         ods = day.ods
         for change in day.changes:
             late = timedelta(days=rng.randint(1, MOST_DAYS_LATE) if rng.random() < 0.2 else 0)
+            this_one = timedelta(microseconds=len(told))  # no two come at one instant
             if change.table == "edfi.Student" and change.kind != "delete":
                 usi = change.values.get("StudentUSI") or change.key["StudentUSI"]
                 at = change.values["LastModifiedDate"]
-                row = _told(ods, usi, at, _by_the_end(at + late))
+                row = _told(ods, usi, at, _by_the_end(at + late + this_one))
             elif change.table == "tracked_changes_edfi.Student":
                 usi, at = change.values["OldStudentUSI"], change.values["CreateDate"]
                 version = change.values["ChangeVersion"]
-                arrives = _by_the_end(max(at + late, comes[usi]))
+                arrives = _by_the_end(max(at + late, comes[usi]) + this_one)
                 row = Told(usi, version, None, None, None, True, at, arrives)
             else:
                 continue

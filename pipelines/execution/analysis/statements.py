@@ -71,7 +71,7 @@ class Resolved:
     def _not_null(self) -> frozenset[int]:
         """Positions of columns that hold no null by what the plan demands of its rows."""
         jvm: Any = self.frame.sparkSession._jvm
-        inline = jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
+        inline = getattr(jvm, "org.apache.spark.sql.catalyst.optimizer.InlineCTE")(True, False)
         plan = inline.apply(self._java().queryExecution().analyzed())
         demanded = set(_NOT_NULL.findall(str(plan.constraints().mkString("\n"))))
         ids = re.findall(r"#(\d+)", str(plan.output().mkString("\n")))

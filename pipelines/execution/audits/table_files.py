@@ -24,7 +24,9 @@ class TableFiles:
         self._session, self.path = session, path
         jvm: Any = session._jvm
         self._jvm = jvm
-        self._log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session._jsparkSession, path)
+        self._log = getattr(jvm, "org.apache.spark.sql.delta.DeltaLog").forTable(
+            session._jsparkSession, path
+        )
         self._snapshots: dict[int, Any] = {}
         self._named: dict[str, str] = {}
 
@@ -55,8 +57,8 @@ class TableFiles:
         snapshot = self._snapshot(version)
         wanted: Any = f.col("path").isin([self._named[place] for place, _ in files])
         chosen = snapshot.allFiles().filter(wanted._jc).collectAsList()
-        sequence = self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(chosen)
-        none = self._jvm.scala.Option.empty()
+        sequence = getattr(self._jvm, "org.apache.spark.api.python.PythonUtils").toSeq(chosen)
+        none = getattr(self._jvm, "scala.Option").empty()
         return DataFrame(self._log.createDataFrame(snapshot, sequence, False, none), self._session)
 
     def schema(self, version: int) -> StructType:
@@ -70,12 +72,14 @@ class TableFiles:
         conf = self._log.newDeltaHadoopConf()
         root = self._log.dataPath()
         system = root.getFileSystem(conf)
-        absolute = self._jvm.org.apache.spark.sql.delta.util.DeltaFileOperations.absolutePath
+        absolute = getattr(
+            self._jvm, "org.apache.spark.sql.delta.util.DeltaFileOperations"
+        ).absolutePath
         names = sorted(self._named[place] for place, _ in files)
         return [name for name in names if not system.exists(absolute(root.toString(), name))]
 
     def _snapshot(self, version: int) -> Any:
         if version not in self._snapshots:
-            none = self._jvm.scala.Option.empty()
+            none = getattr(self._jvm, "scala.Option").empty()
             self._snapshots[version] = self._log.getSnapshotAt(version, none, none, False)
         return self._snapshots[version]

@@ -91,14 +91,14 @@ class DeltaLog:
 
         A table that is replaced has another id from then on; its log goes on.
         """
-        none = self._jvm.scala.Option.empty()
+        none = getattr(self._jvm, "scala.Option").empty()
         snapshot = self._log().getSnapshotAt(version, none, none, False)
         return f"{snapshot.metadata().id()}@{version}"
 
     def commit(self, version: int) -> Commit:
         """The commit that made ``version``."""
         log = self._log()
-        path = self._jvm.org.apache.hadoop.fs.Path
+        path = getattr(self._jvm, "org.apache.hadoop.fs.Path")
         file = path(log.logPath(), f"{version:020d}.json")
         lines = log.store().read(file, log.newDeltaHadoopConf())
         for number in range(lines.size()):
@@ -144,7 +144,7 @@ class DeltaLog:
     def properties(self) -> Mapping[str, str]:
         """The table's properties, as they are in its newest version."""
         text = self._snapshot().metadata().configuration()
-        pairs = self._jvm.scala.jdk.javaapi.CollectionConverters.asJava(text)
+        pairs = getattr(self._jvm, "scala.jdk.javaapi.CollectionConverters").asJava(text)
         return {str(key): str(pairs[key]) for key in pairs}
 
     def set_property(self, name: str, value: str) -> None:
@@ -154,7 +154,9 @@ class DeltaLog:
     def has_commit(self, version: int) -> bool:
         """Whether the commit of ``version`` is still in the log."""
         log = self._log()
-        file = self._jvm.org.apache.hadoop.fs.Path(log.logPath(), f"{version:020d}.json")
+        file = getattr(self._jvm, "org.apache.hadoop.fs.Path")(
+            log.logPath(), f"{version:020d}.json"
+        )
         return bool(file.getFileSystem(log.newDeltaHadoopConf()).exists(file))
 
     def has_version(self, version: int) -> bool:
@@ -172,7 +174,9 @@ class DeltaLog:
         Raises:
             OSError: the file system refuses.
         """
-        old, new = (self._jvm.org.apache.hadoop.fs.Path(one) for one in (self.path, path))
+        old, new = (
+            getattr(self._jvm, "org.apache.hadoop.fs.Path")(one) for one in (self.path, path)
+        )
         conf = self._spark._jsparkSession.sessionState().newHadoopConf()
         if not old.getFileSystem(conf).rename(old, new):
             raise OSError(f"cannot rename {self.path} to {path}")
@@ -181,19 +185,19 @@ class DeltaLog:
 
     def remove(self) -> None:
         """Deletes the table with all its files."""
-        path = self._jvm.org.apache.hadoop.fs.Path(self.path)
+        path = getattr(self._jvm, "org.apache.hadoop.fs.Path")(self.path)
         conf = self._spark._jsparkSession.sessionState().newHadoopConf()
         path.getFileSystem(conf).delete(path, True)
         self._deltalog_class().invalidateCache(self._spark._jsparkSession, path)
 
     def _deltalog_class(self) -> Any:
-        return self._jvm.org.apache.spark.sql.delta.DeltaLog
+        return getattr(self._jvm, "org.apache.spark.sql.delta.DeltaLog")
 
     def _log(self) -> Any:
         return self._deltalog_class().forTable(self._spark._jsparkSession, self.path)
 
     def _snapshot(self) -> Any:
-        none = self._jvm.scala.Option.empty()
+        none = getattr(self._jvm, "scala.Option").empty()
         return self._log().update(False, none, none)
 
 

@@ -47,9 +47,9 @@ def empty_frame(session: SparkSession, columns: Sequence[Column]) -> DataFrame:
     from pyspark.sql import DataFrame
 
     jvm, java = session._jvm, session._jsparkSession
-    types: Any = jvm.org.apache.spark.sql.types  # type: ignore[union-attr]
-    schema = types.DataType.fromJson(_json_of(session, columns))
-    rows = jvm.java.util.ArrayList()  # type: ignore[union-attr]
+    types = getattr(jvm, "org.apache.spark.sql.types.DataType")
+    schema = types.fromJson(_json_of(session, columns))
+    rows = getattr(jvm, "java.util.ArrayList")()
     return DataFrame(java.createDataFrame(rows, schema), session)
 
 
@@ -71,7 +71,9 @@ def _json_type(session: SparkSession, column: Column) -> Any:
     """The type of ``column`` in Spark's JSON, by Spark's own reader of DDL."""
     jvm: Any = session._jvm
     try:
-        return json.loads(jvm.org.apache.spark.sql.types.DataType.fromDDL(column.type).json())
+        return json.loads(
+            getattr(jvm, "org.apache.spark.sql.types.DataType").fromDDL(column.type).json()
+        )
     except Exception as error:
         raise StepError(
             f"column {column.name!r} has the type {column.type!r}, which Spark does not know",

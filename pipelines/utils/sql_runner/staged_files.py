@@ -70,7 +70,9 @@ class StagedFiles:
         stream = files.open(file)
         try:
             jvm: Any = self._spark._jvm
-            said = json.loads(bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream)))
+            said = json.loads(
+                bytes(getattr(jvm, "org.apache.commons.io.IOUtils").toByteArray(stream))
+            )
         except ValueError:
             return {}
         finally:
@@ -128,7 +130,7 @@ class StagedFiles:
 
     def _path(self, path: str) -> Any:
         jvm: Any = self._spark._jvm
-        return jvm.org.apache.hadoop.fs.Path(path)
+        return getattr(jvm, "org.apache.hadoop.fs.Path")(path)
 
     def _files(self, path: Any) -> Any:
         return path.getFileSystem(self._spark._jsparkSession.sessionState().newHadoopConf())

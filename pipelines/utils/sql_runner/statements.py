@@ -94,7 +94,7 @@ def resolve_change(spark: SparkSession, sql: str) -> None:
     """
     jvm: Any = spark._jvm
     java: Any = spark._jsparkSession
-    skip = jvm.org.apache.spark.sql.execution.CommandExecutionMode.SKIP()
+    skip = getattr(jvm, "org.apache.spark.sql.execution.CommandExecutionMode").SKIP()
     try:
         plan = _parser(spark).parsePlan(sql)
         java.sessionState().executePlan(plan, skip).assertAnalyzed()
@@ -138,8 +138,8 @@ def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[s
     by_name = {column.name.lower(): column for column in table}
     targets = [by_name[name] for name in named if name in by_name] if named else list(table)
     jvm: Any = spark._jvm
-    types = jvm.org.apache.spark.sql.types.DataType
-    may_store = jvm.org.apache.spark.sql.catalyst.expressions.Cast.canANSIStoreAssign
+    types = getattr(jvm, "org.apache.spark.sql.types.DataType")
+    may_store = getattr(jvm, "org.apache.spark.sql.catalyst.expressions.Cast").canANSIStoreAssign
     return [
         f"{column.name!r} is {column.dataType.simpleString()}, and goes into "
         f"{target.name!r}, which is {target.dataType.simpleString()}"
@@ -159,7 +159,7 @@ def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
     """
     spark = frame.sparkSession
     jvm: Any = spark._jvm
-    inline = jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
+    inline = getattr(jvm, "org.apache.spark.sql.catalyst.optimizer.InlineCTE")(True, False)
     plan = inline.apply(frame._jdf.queryExecution().analyzed())
     kept = _rows(spark, plan).persist()
     try:
@@ -191,7 +191,7 @@ def in_session(frame: DataFrame, session: SparkSession) -> DataFrame:
 def explain(frame: DataFrame) -> str:
     """Spark's formatted physical plan, with the logical plans above it."""
     execution = frame._jdf.queryExecution()
-    mode = frame.sparkSession._jvm.org.apache.spark.sql.execution.ExplainMode  # type: ignore[union-attr]
+    mode = getattr(frame.sparkSession._jvm, "org.apache.spark.sql.execution.ExplainMode")
     return str(execution.explainString(mode.fromString("extended")))
 
 
@@ -200,7 +200,7 @@ def _rows(spark: SparkSession, plan: Any) -> DataFrame:
     from pyspark.sql import DataFrame as Frame
 
     jvm: Any = spark._jvm
-    java = jvm.org.apache.spark.sql.classic.Dataset.ofRows(spark._jsparkSession, plan)
+    java = getattr(jvm, "org.apache.spark.sql.classic.Dataset").ofRows(spark._jsparkSession, plan)
     return Frame(java, spark)
 
 
@@ -222,7 +222,9 @@ def _kind(spark: SparkSession, plan: Any) -> StatementKind:
         return _KINDS[name]
     # Commands have a class above them, `alter`, `use` and `show` among them.
     jvm: Any = spark._jvm
-    command = jvm.java.lang.Class.forName("org.apache.spark.sql.catalyst.plans.logical.Command")
+    command = getattr(jvm, "java.lang.Class").forName(
+        "org.apache.spark.sql.catalyst.plans.logical.Command"
+    )
     is_command = command.isInstance(plan) or any(
         part in str(plan.getClass().getName())
         for part in ("Command", "Create", "Drop", "Alter", "Statement", "Truncate", "Replace")

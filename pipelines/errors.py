@@ -16,6 +16,7 @@ PipelineError                      anything that this project raises on purpose
 │   ├── StepTimeoutError           the step's time was up; its jobs were cancelled
 │   └── StepCancelledError         the run was stopped; the step's jobs were cancelled
 ├── DataQualityError               exit 3: a check of severity error failed
+├── RunTimeoutError                exit 1: the run's time was up; its steps were cancelled
 ├── RollbackError                  exit 1: a run that was not rolled back
 ├── SecretNotFoundError            a secret that no provider has
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
@@ -231,6 +232,10 @@ class StepTimeoutError(StepError):
 
 class StepCancelledError(StepError):
     """The run was stopped; the step's jobs were cancelled."""
+
+
+class RunTimeoutError(PipelineError):
+    """The run's time was up; the steps that were not done were cancelled."""
 
 
 class DataQualityError(PipelineError):

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import RunTimeoutError
 from pipelines.execution.audits.journal import RollbackJournal
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.files import FileStore, HadoopFiles, LocalFiles, is_local, local_path
@@ -160,7 +161,11 @@ class Pipeline(PreparedFlow):
         yield RunFinished(result, end)
 
     def _step_events(self, stack: ExitStack, signals: Signals) -> Iterator[Event]:
-        """The steps' events; no Spark is started where the batch has nothing left to do."""
+        """The steps' events; no Spark is started where the batch has nothing left to do.
+
+        Raises:
+            RunTimeoutError: the run's time was up before all steps were done; they are told of.
+        """
         compiled = self.compiled
         decisions = self.decisions()
         if not has_work(compiled, decisions):
@@ -172,7 +177,10 @@ class Pipeline(PreparedFlow):
 
         with signals.starting(is_needed=self.spark is None):
             context = self._context(compiled, stack)
-        watch = Watch(context.spark.sparkContext)
+        limit = compiled.timeout_seconds
+        so_far = (self._now() - self.info.started_at).total_seconds()
+        left = None if limit is None else max(limit - so_far, 0)
+        watch = Watch(context.spark.sparkContext, seconds_left=left)
         stack.callback(watch.close)
         stack.enter_context(signals.stopping(watch.stop))
         yield from run_plan(
@@ -182,6 +190,12 @@ class Pipeline(PreparedFlow):
             fail_fast=self.options.fail_fast,
             now=self._now,
         )
+        if watch.has_run_out:
+            raise RunTimeoutError(
+                f"the run was not done after {limit:g} s; what was not done was cancelled",
+                where=f"pipeline {self.flow.pipeline.name}",
+                hint="run it again to go on where it stopped, or raise pipeline.timeout_seconds",
+            )
 
     def _context(self, compiled: CompiledPlan, stack: ExitStack) -> RunContext:
         """What the steps share, with Spark started and the batch begun or taken up again."""

@@ -119,7 +119,7 @@ class _Run:
             if cause:
                 return Decision(Status.BLOCKED, f"{cause} did not succeed")
             if self.watch.stopped.is_set():
-                return Decision(Status.CANCELLED, "the run was stopped")
+                return Decision(Status.CANCELLED, self.watch.why_stopped)
         return self._decision_by_marker(step)
 
     def _decision_by_marker(self, step: CompiledStep) -> Decision | None:

@@ -33,12 +33,27 @@ class Watch:
 
     One cancelling may not end a MERGE, which starts job after job: it is repeated until the
     attempt's thread has come back.
+
+    Args:
+        spark_context: whose jobs it cancels.
+        clock: seconds that only grow.
+        seconds_left: until the run as a whole is stopped; None: it has no limit.
+
+    Attributes:
+        stopped: whether the run is being stopped.
+        why_stopped: the reason, for people; it holds before there is one.
+        has_run_out: whether the reason is that the run's time was up.
     """
 
     def __init__(
-        self, spark_context: SparkContext, clock: Callable[[], float] = time.monotonic
+        self,
+        spark_context: SparkContext,
+        clock: Callable[[], float] = time.monotonic,
+        seconds_left: float | None = None,
     ) -> None:
         self._spark_context, self._clock = spark_context, clock
+        self._deadline = None if seconds_left is None else clock() + seconds_left
+        self.why_stopped, self.has_run_out = "the run was stopped", False
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -61,7 +76,7 @@ class Watch:
             self._watched[group] = watched
         try:
             if self.stopped.is_set():
-                raise StepCancelledError("the run was stopped before the attempt began")
+                raise StepCancelledError(f"{self.why_stopped} before the attempt began")
             with self._jobs_of(group, step_id):
                 yield
         except Exception as error:
@@ -72,7 +87,7 @@ class Watch:
                     hint="raise timeout_seconds, or look at the plan with debug: true",
                 ) from error
             if watched.why == "stop":
-                raise StepCancelledError("the run was stopped", where=step_id) from error
+                raise StepCancelledError(self.why_stopped, where=step_id) from error
             raise
         finally:
             with self._lock:
@@ -115,6 +130,9 @@ class Watch:
     def _look(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
             now = self._clock()
+            if self._deadline is not None and now >= self._deadline and not self.stopped.is_set():
+                self.why_stopped, self.has_run_out = "the run's time was up", True
+                self.stop()
             with self._lock:
                 for watched in self._watched.values():
                     if watched.deadline is not None and now >= watched.deadline:

@@ -110,6 +110,8 @@ class PipelineSpec(Spec):
     """How failed steps are tried again; a step overrides it key by key."""
     default_timeout_seconds: Annotated[float | None, Field(gt=0), Templated] = None
     """Time limit of one attempt of a step that sets none of its own."""
+    timeout_seconds: Annotated[float | None, Field(gt=0), Templated] = None
+    """Time limit of a whole run from its start; in a history run, of each window."""
     audit_columns: bool = False
     """Whether Delta tables say of each row which run, batch and source made it."""
     notifications: Notifications = Field(default_factory=Notifications)

@@ -17,6 +17,7 @@ from pipelines.execution.context import RunContext
 from pipelines.execution.files import LocalFiles
 from pipelines.execution.runner import run_plan
 from pipelines.execution.watch import Watch
+from pipelines.pipeline import Options, Pipeline
 from pipelines.results import AttemptFailed, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -275,6 +276,46 @@ def test_fail_fast_when_a_step_fails_then_the_others_are_cancelled(
     assert ran.result.exit_code == 1
     assert made.log("slow").version() is None
     assert made.log("later").version() is None
+
+
+def test_watch_when_the_time_of_the_run_is_up_then_what_runs_is_cancelled_and_says_why(
+    project: Callable[..., Project],
+    begun: Callable[..., Iterator[Event]],
+    spark: SparkSession,
+) -> None:
+    made = project(SLOW)
+    seconds = [0.0]
+    watch = Watch(spark.sparkContext, clock=lambda: seconds[0], seconds_left=600)
+    ended: list[StepResult] = []
+    try:
+        for event in begun(made, watch):
+            if isinstance(event, StepStarted):
+                _wait_for_jobs(spark, lambda jobs: len(jobs) == 1)
+                assert not watch.has_run_out
+                seconds[0] = 600
+            if isinstance(event, StepFinished):
+                ended.append(event.result)
+    finally:
+        watch.close()
+    assert watch.has_run_out
+    assert [step.status.value for step in ended] == ["cancelled"]
+    assert _error(ended[0]).message == "stage.group.slow: the run's time was up"
+
+
+def test_run_when_its_time_is_up_then_it_fails_and_the_same_batch_goes_on_later(
+    project: Callable[..., Project],
+) -> None:
+    made = project(SLOW, "timeout_seconds: '{{ vars.limit }}'\nvars: {limit: 0.001}")
+    options = Options(project_dir=made.root, batch_id="b1")
+    result = Pipeline("main_flow", options, spark=made.spark).run()
+    assert [step.status.value for step in result.steps] == ["cancelled"]
+    assert (result.status.value, result.exit_code) == ("failed", 1)
+    assert result.error is not None
+    assert result.error.type == "RunTimeoutError"
+    assert "not done after 0.001 s" in result.error.message
+    assert made.log("slow").version() is None
+    made.flow(SLOW.replace(ENDLESS, "select 7 as id"), "timeout_seconds: 600")
+    assert made.run().statuses == {"slow": "success"}
 
 
 def test_signal_when_it_comes_while_a_step_runs_then_the_run_ends_with_its_code(

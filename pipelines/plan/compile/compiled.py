@@ -162,6 +162,7 @@ class CompiledPlan:
         datasources: raw settings by name; templates only where `secret()` is used.
         secrets: names of the secrets that the flow asks for.
         checkpoint: policy, path absolute.
+        timeout_seconds: time limit of the run; None is no limit.
         base_path: root of the lakehouse, absolute.
         findings: what is wrong with templates and files.
     """
@@ -177,6 +178,7 @@ class CompiledPlan:
     notifications: Notifications
     secrets: frozenset[str]
     checkpoint: CheckpointPolicy
+    timeout_seconds: float | None = None
     findings: tuple[Finding, ...] = field(default=())
 
 

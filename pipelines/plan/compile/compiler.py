@@ -48,7 +48,7 @@ def compile_plan(
         names,
         datasources,
         compiler.default_retry(names),
-        compiler.default_timeout(names),
+        compiler.seconds("default_timeout_seconds", names),
     )
     compiled = {planned.id: steps.compile(planned) for planned in plan.steps.values()}
     compiler.look_at_addresses(plan.flow.pipeline.notifications, names)
@@ -64,6 +64,7 @@ def compile_plan(
         notifications=plan.flow.pipeline.notifications,
         secrets=frozenset(compiler.secrets),
         checkpoint=compiler.checkpoint(names),
+        timeout_seconds=compiler.seconds("timeout_seconds", names),
         findings=tuple(compiler.templates.findings),
     )
 
@@ -125,10 +126,10 @@ class _PlanCompiler:
         self.templates.findings += findings
         return policy or RetryPolicy()
 
-    def default_timeout(self, names: Mapping[str, Any]) -> float | None:
-        """The flow's limit of an attempt in seconds, rendered."""
-        place: Place = ("pipeline", "default_timeout_seconds")
-        value = self._plan.flow.pipeline.default_timeout_seconds
+    def seconds(self, key: str, names: Mapping[str, Any]) -> float | None:
+        """A time limit of the flow in seconds, rendered."""
+        place: Place = ("pipeline", key)
+        value = getattr(self._plan.flow.pipeline, key)
         rendered = self.templates.text_or_value(value, names, place)
         try:
             return None if rendered is None else float(rendered)

@@ -108,8 +108,13 @@ class Pipeline(PreparedFlow):
             return self.run_locked()
 
     def close_orphans(self) -> None:
-        """Ends the logs of runs that were killed; for whoever holds the run lock."""
+        """Ends the logs of runs that were killed, and clears up; for whoever holds the run lock."""
         self._attempt(partial(mark_interrupted, self.log_folder, self.flow.pipeline.name))
+        path = self.compiled.checkpoint.path
+        if is_local(path):
+            store = CheckpointStore(LocalFiles(), path)
+            for folder in (store.path, store.batch_folder(self.compiled.batch_id)):
+                self._attempt(partial(LocalFiles().sweep, folder))
 
     def run_locked(self) -> RunResult:
         """Runs the flow for a caller that holds the run lock, on any thread; else as `run`."""

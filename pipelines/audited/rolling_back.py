@@ -188,20 +188,39 @@ def _tables(log: Mapping[str, Any], prepared: PreparedFlow) -> dict[str, str]:
     """The Delta tables that a run may have written, by step id.
 
     Its log says where; of a step that was killed the flow does.
+
+    Raises:
+        RollbackError: some are not of this project, which is a copy of the one that wrote them.
     """
-    found = {}
+    found, elsewhere = {}, []
     for step in log["steps"]:
         said, step_id = step.get("destination"), step["id"]
         if said is not None and said["format"] == "delta":
             before, after = said["version_before"], said["version_after"]
             if after is None or before != after:
                 found[step_id] = said["path"]
+                if not _is_of(prepared, step_id, said["path"]):
+                    elsewhere.append(f"{step_id}: {said['path']}")
         elif said is None and step["status"] not in _NOT_STARTED:
             compiled = prepared.compiled.steps.get(step_id)
             destination = compiled.settings.destination if compiled else None
             if destination is not None and destination.path and destination.format == "delta":
                 found[step_id] = destination.path
+    if elsewhere:
+        raise RollbackError(
+            f"run {log['run_id']} wrote to another place than this project does, nothing was "
+            "touched:\n      " + "\n      ".join(elsewhere),
+            hint="the project was copied or moved since, or base_path is another one; roll back "
+            "where the run was",
+        )
     return found
+
+
+def _is_of(prepared: PreparedFlow, step_id: str, path: str) -> bool:
+    """Whether a table is where the flow has it now, or elsewhere in its lakehouse."""
+    step = prepared.compiled.steps.get(step_id)
+    now = step.settings.destination.path if step else None
+    return path == now or path.startswith(f"{prepared.compiled.base_path}/")
 
 
 def _milliseconds(moment: str) -> int:

@@ -79,9 +79,13 @@ class CheckpointStore:
         self._files, self.path = files, path.rstrip("/")
         self.set_aside: list[str] = []
 
+    def batch_folder(self, batch_id: str) -> str:
+        """Where the markers of a batch are."""
+        return f"{self.path}/{_file_name(batch_id)}"
+
     def marker_path(self, batch_id: str, step_id: str) -> str:
         """Where the marker of a step is."""
-        return f"{self._batch_folder(batch_id)}/{_file_name(step_id)}.json"
+        return f"{self.batch_folder(batch_id)}/{_file_name(step_id)}.json"
 
     def marker(self, batch_id: str, step_id: str) -> Marker | None:
         """The marker of a step; None where there is none or it cannot be read.
@@ -105,15 +109,12 @@ class CheckpointStore:
 
     def batch(self, batch_id: str) -> BatchRecord | None:
         """How the batch began; None where it did not."""
-        return self._read(f"{self._batch_folder(batch_id)}/_batch.json", BatchRecord)
+        return self._read(f"{self.batch_folder(batch_id)}/_batch.json", BatchRecord)
 
     def save_batch(self, record: BatchRecord) -> None:
         """Notes how the batch began."""
-        path = f"{self._batch_folder(record.batch_id)}/_batch.json"
+        path = f"{self.batch_folder(record.batch_id)}/_batch.json"
         self._files.write(path, json.dumps(asdict(record), indent=1, sort_keys=True))
-
-    def _batch_folder(self, batch_id: str) -> str:
-        return f"{self.path}/{_file_name(batch_id)}"
 
     def _read(self, path: str, kind: type[_Record]) -> _Record | None:
         text = self._files.read(path)

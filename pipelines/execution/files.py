@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_RANDOM_LETTERS = 8
+"""Of the names that `tempfile` makes."""
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -74,6 +76,11 @@ class LocalFiles:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def sweep(self, folder: str) -> None:
+        """Removes what writes into ``folder`` left that were killed; nobody may write meanwhile."""
+        for left in local_path(folder).glob(f".*.{'?' * _RANDOM_LETTERS}"):
+            left.unlink()
 
     def move(self, path: str, new_path: str) -> None:
         """Renames a file."""

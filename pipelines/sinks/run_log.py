@@ -76,7 +76,7 @@ class RunLogSink:
         log = _redacted(result.as_dict(), self._redact)
         text = json.dumps(log, indent=1, ensure_ascii=False)
         for name in (f"{result.run.run_id}.json", *also):
-            _write_whole(self._folder / name, text)
+            _write_whole(self._folder / name, text, result.run.run_id)
         return text
 
 
@@ -145,10 +145,13 @@ def mark_interrupted(
             elif step["status"] == Status.PENDING.value:
                 step.update(status=Status.BLOCKED.value, reason="the run was interrupted")
         log.update(status=Status.INTERRUPTED.value, finished_at=utc_text(utc_now()))
+        run_id = log["run_id"]
+        for left in folder.glob(f".{run_id}.*"):  # it was killed while it wrote
+            left.unlink()
         _write_whole(
-            folder / f"{log['run_id']}.json", json.dumps(log, indent=1, ensure_ascii=False)
+            folder / f"{run_id}.json", json.dumps(log, indent=1, ensure_ascii=False), run_id
         )
-        marked.append(log["run_id"])
+        marked.append(run_id)
     return marked
 
 
@@ -158,7 +161,7 @@ def note_rolled_back(folder: Path, run_id: str, by: str, at: datetime) -> None:
         log = _read(folder / name)
         if log is not None and log.get("run_id") == run_id:
             log.update(rolled_back_at=utc_text(at), rolled_back_by=by)
-            _write_whole(folder / name, json.dumps(log, indent=1, ensure_ascii=False))
+            _write_whole(folder / name, json.dumps(log, indent=1, ensure_ascii=False), run_id)
 
 
 def runs_after(folder: Path, log: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -196,10 +199,10 @@ def _read(file: Path) -> dict[str, Any] | None:
     return None
 
 
-def _write_whole(file: Path, text: str) -> None:
-    """Under a temporary name, synced, then renamed; readable by the owner only."""
+def _write_whole(file: Path, text: str, run_id: str) -> None:
+    """Under a temporary name that says whose it is, synced, then renamed; for the owner only."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{run_id}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

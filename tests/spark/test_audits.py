@@ -125,6 +125,17 @@ def test_a_rollback_that_later_runs_have_built_on_is_refused_unless_forced(twice
     assert forced.plan.run_id == first
 
 
+def test_a_rollback_in_a_copy_of_the_project_does_not_touch_the_tables_of_the_original(
+    ran_twice: Twice, tmp_path: Path
+) -> None:
+    shutil.copytree(ran_twice.project.root, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(RollbackError) as refused:
+        roll_back(ran_twice.runs[1], Options(project_dir=tmp_path), spark=ran_twice.project.spark)
+    assert f"stage.group.people: {ran_twice.project.path('people')}" in str(refused.value)
+    assert "copied or moved" in refused.value.hint
+    assert lake(ran_twice.project) == ran_twice.after
+
+
 def test_a_rollback_that_fails_or_is_killed_leaves_all_or_nothing(
     twice: Twice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

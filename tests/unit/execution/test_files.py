@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     files.write(path, "two")
     assert files.read(path) == "two"
     assert [file.name for file in (tmp_path / "new" / "folder").iterdir()] == ["a.json"]
+
+
+def test_sweeping_when_a_write_was_killed_then_only_what_it_left_goes(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\nfrom pipelines.execution.files import LocalFiles\n"
+        "os.fsync = lambda handle: os._exit(9)\n"
+        "LocalFiles().write(sys.argv[1], 'half')\n"
+    )
+    file = tmp_path / "stage.group.step.json"
+    done = subprocess.run([sys.executable, "-c", program, str(file)], check=False, timeout=60)
+    assert done.returncode == 9
+    (tmp_path / ".keep").touch()
+    LocalFiles().write(str(tmp_path / "other.json"), "whole")
+    assert len(list(tmp_path.iterdir())) == 3
+    LocalFiles().sweep(str(tmp_path))
+    assert {one.name for one in tmp_path.iterdir()} == {".keep", "other.json"}
+    LocalFiles().sweep(str(tmp_path / "nowhere"))
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:

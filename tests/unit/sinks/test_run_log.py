@@ -188,7 +188,7 @@ def test_killed_process_leaves_old_log(tmp_path: Path) -> None:
         "import os, sys\nfrom pathlib import Path\n"
         "from pipelines.sinks import run_log\n"
         "os.fsync = lambda handle: os._exit(9)\n"
-        "run_log._write_whole(Path(sys.argv[1]), 'half')\n"
+        "run_log._write_whole(Path(sys.argv[1]), 'half', Path(sys.argv[1]).stem)\n"
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
@@ -200,6 +200,7 @@ def test_killed_process_leaves_old_log(tmp_path: Path) -> None:
     assert done.returncode == 9
     assert (tmp_path / f"{RUN.run_id}.json").read_bytes() == before
     assert [log["run_id"] for log in read_runs(tmp_path)] == [RUN.run_id]
+    assert len(list(tmp_path.glob(".*"))) == 1
 
 
 def test_text_beyond_ascii_stays_readable(tmp_path: Path) -> None:
@@ -379,6 +380,14 @@ def test_run_of_dead_process_was_interrupted(tmp_path: Path) -> None:
     ]
     assert stat.S_IMODE((tmp_path / f"{info.run_id}.json").stat().st_mode) == 0o600
     assert mark_interrupted(tmp_path, "toy") == []
+
+
+def test_what_a_killed_write_left_goes_when_its_run_is_ended(tmp_path: Path) -> None:
+    info = cut_off(tmp_path, pid=dead_pid())
+    (tmp_path / f".{info.run_id}.abcdefgh").write_text("half a lo")
+    (tmp_path / ".20261123T120001Z-another.abcdefgh").write_text("of a run at work")
+    mark_interrupted(tmp_path, "toy")
+    assert [file.name for file in tmp_path.glob(".*")] == [".20261123T120001Z-another.abcdefgh"]
 
 
 def test_finished_steps_of_interrupted_run_stay_so(tmp_path: Path) -> None:

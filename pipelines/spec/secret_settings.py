@@ -117,7 +117,7 @@ class VaultSettings(Spec):
     """Entry whose keys are the secrets' names; a name such as `some/path#KEY` says its own."""
     kv_version: Literal[1, 2] = 2
     """Version of the key-value engine."""
-    auth: VaultAuth = Field(default_factory=VaultAuth)
+    auth: VaultAuth = Field(default_factory=VaultAuth, json_schema_extra=_HIDDEN)
     """How to log in."""
     ca_file: PlainText | None = None
     """Certificates, PEM, to check Vault's against, where its authority is your own."""

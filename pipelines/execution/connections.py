@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.compile import absolute_path
@@ -77,6 +78,7 @@ class Connections:
         source = DataSource.from_settings(name, settings)
         if source.password is not None:
             self._redactor.add(source.password.get_secret_value())
+        self._hide_place(source)
         return source
 
     def address(self, name: str) -> str | None:
@@ -87,6 +89,15 @@ class Connections:
         address: str = self._filled(mapped.get_secret_value())
         self._redactor.add(address)
         return address
+
+    def _hide_place(self, source: DataSource) -> None:
+        """Hides a place that is made of a secret: messages show it cut, which is no form of it."""
+        shown = replace(
+            source, url=self.redact(source.url or ""), path=self.redact(source.path or "")
+        )
+        if shown.place != source.place:
+            self._redactor.add(source.place)
+            self._redactor.add(source.place.rpartition(":")[0])
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, Mapping):

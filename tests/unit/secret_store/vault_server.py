@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered."""
+    """What is answered; ``{token}`` in the body is the token that was sent."""
 
     status: int
     body: object
@@ -155,6 +155,7 @@ def serving(vault: FakeVault, certificate: Path | None = None) -> Iterator[FakeV
             answer = vault.answer(Asked(self.command, self.path, *told), body)
             is_text = isinstance(answer.body, str)
             content = str(answer.body) if is_text else json.dumps(answer.body)
+            content = content.replace("{token}", told[0] or "")
             self.send_response(answer.status)
             kind = "text/html" if is_text else "application/json"
             for name, value in {"Content-Type": kind, **answer.headers}.items():

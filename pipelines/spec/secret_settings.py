@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.spec.templated import NAME_PATTERN, Spec, is_template
 
-_HIDDEN = {"writeOnly": True}  # what is wrong here may be a secret in the wrong place: not shown
+_HIDDEN: dict[str, Any] = {"writeOnly": True}  # what is wrong here may be a secret in the wrong place: not shown
 
 
 def _wrong(message: str) -> PydanticCustomError:

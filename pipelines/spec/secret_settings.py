@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.spec.templated import NAME_PATTERN, Spec, is_template
 
-_HIDDEN: dict[str, Any] = {"writeOnly": True}  # what is wrong here may be a secret in the wrong place: not shown
+# Findings do not show what stands there, as it may be a secret in the wrong place.
+_HIDDEN: dict[str, Any] = {"writeOnly": True}
 
 
 def _wrong(message: str) -> PydanticCustomError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
+import keyring
 import pytest
 
 from pipelines.errors import DatasourceError
@@ -146,8 +147,6 @@ def project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
     """A project whose secret is where the parameter says; places of secrets are beside it."""
-    keyring = pytest.importorskip("keyring")
-    pytest.importorskip("hvac")
     way, root = request.param, tmp_path / "project"
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import fail, null
+from keyring.errors import KeyringLocked
 
 from pipelines.errors import SecretStoreDownError, SecretStoreError
 from pipelines.secret_store.resolver import SecretResolver
 from pipelines.secret_store.user_keyring import KeyringProvider
 from pipelines.spec.secret_settings import SecretSettings
-
-keyring = pytest.importorskip("keyring")
-
-from keyring.backend import KeyringBackend  # noqa: E402 - after the look whether it is installed
-from keyring.backends import fail, null  # noqa: E402 - the same
-from keyring.errors import KeyringLocked  # noqa: E402 - the same
 
 
 class MemoryKeyring(KeyringBackend):  # type: ignore[misc]

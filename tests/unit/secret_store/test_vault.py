@@ -29,15 +29,14 @@ from tests.unit.secret_store.vault_server import (
     serving,
 )
 
-pytest.importorskip("hvac")
-
 Ask = Callable[..., VaultProvider]
 
 
 @pytest.fixture
 def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeVault]:
-    """A Vault that has one entry."""
+    """A Vault that has two entries."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.of-the-process")  # hvac would take it by itself
     held = {"PW": "hunter2", "PORT": 5432, "TLS": True, "KEYS": {"a": ["ü"]}, "NONE": None}
     with serving(FakeVault(secrets={"edfi/etl": held, "other/of ours": {"PW": "other"}})) as made:
         yield made
@@ -175,7 +174,6 @@ def test_token_when_nothing_is_said_of_it_then_is_where_vault_puts_it(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("VAULT_TOKEN", "hvs.of-the-process")  # hvac would take it
     (tmp_path / ".vault-token").write_text(TOKEN)
     assert value(ask({}, auth={}), "PW") == "hunter2"
 

@@ -92,12 +92,14 @@ class Connections:
 
     def _hide_place(self, source: DataSource) -> None:
         """Hides a place that is made of a secret: messages show it cut, which is no form of it."""
-        shown = replace(
-            source, url=self.redact(source.url or ""), path=self.redact(source.path or "")
+        url, place = source.url or "", source.place
+        if replace(source, url=self.redact(url)).place == place:
+            return
+        self._redactor.add(place)
+        has_host = "//" in url
+        self._redactor.add(
+            place.rpartition(":")[0] if has_host else place.removeprefix("jdbc:derby:")
         )
-        if shown.place != source.place:
-            self._redactor.add(source.place)
-            self._redactor.add(source.place.rpartition(":")[0])
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, Mapping):

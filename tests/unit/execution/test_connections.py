@@ -86,6 +86,31 @@ def test_compiled_settings_stay_free_of_secrets(connect: Connect, tmp_path: Path
     assert settings == {"ods": ODS}
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"url": "jdbc:postgresql://{{ secret('X') }}.org:5432/a"}, "jdbc:derby:/data/*** ***:1"),
+        ({"url": "jdbc:derby:/data/{{ secret('X') }}"}, "*** hunter2:1"),
+        (
+            {"url": "jdbc:derby:/data/x;user={{ secret('X') }}"},
+            "jdbc:derby:/data/hunter2 hunter2:1",
+        ),
+        (
+            {"type": "csv", "path": "s3abc://{{ secret('X') }}"},
+            "jdbc:derby:/data/hunter2 hunter2:1",
+        ),
+    ],
+)
+def test_place_when_it_is_cut_out_of_a_secret_then_is_hidden(
+    connect: Connect, tmp_path: Path, source: dict[str, str], told: str
+) -> None:
+    put(tmp_path, X="hunter2;more/of@it")
+    connections = connect({"ods": {"type": "jdbc", **source}})
+    connections.datasource("ods")
+    assert connections.redact("jdbc:derby:/data/hunter2 hunter2:1") == told
+    assert connections.redact("s3abc hunter2;more/of@it") == "s3abc ***"
+
+
 def test_password_in_clear_is_hidden_too(connect: Connect) -> None:
     connections = connect({"ods": {"type": "jdbc", "url": "jdbc:x:y", "password": "in-clear"}})
     assert connections.redact("in-clear") == "in-clear"

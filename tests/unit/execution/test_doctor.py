@@ -241,6 +241,13 @@ def test_database_that_answers(examined: Examine, port: int, url: str) -> None:
     assert row == ("datasource ods", "ok", f"127.0.0.1:{port} answers", "")
 
 
+@pytest.mark.parametrize("place", [f"{'x' * 70}.example:5432", "127.0.0.1:99999"])
+def test_database_at_what_is_no_place(examined: Examine, place: str) -> None:
+    row = examined(DataSource("ods", url=f"jdbc:postgresql://{place}/ods"))["datasource ods"]
+    assert row.state == "fail"
+    assert row.detail.startswith(f"{place} does not answer")
+
+
 def test_database_that_does_not_answer(examined: Examine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

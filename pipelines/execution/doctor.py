@@ -145,7 +145,7 @@ def _datasource(name: str, make: Callable[[str], DataSource]) -> Diagnosis:
         return Diagnosis(label, "warn", f"{source.place}: cannot tell its port")
     try:
         socket.create_connection((host, number), timeout=_CONNECT_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:  # the latter: no name, no port
+    except (OSError, UnicodeError) as error:  # the latter: it is no name
         hint = "is the database up, and does the network let you through?"
         return Diagnosis(label, "fail", f"{host}:{number} does not answer: {error}", hint)
     return Diagnosis(label, "ok", f"{host}:{number} answers")

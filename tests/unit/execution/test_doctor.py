@@ -241,11 +241,11 @@ def test_database_that_answers(examined: Examine, port: int, url: str) -> None:
     assert row == ("datasource ods", "ok", f"127.0.0.1:{port} answers", "")
 
 
-@pytest.mark.parametrize("place", [f"{'x' * 70}.example:5432", "127.0.0.1:99999"])
-def test_database_at_what_is_no_place(examined: Examine, place: str) -> None:
-    row = examined(DataSource("ods", url=f"jdbc:postgresql://{place}/ods"))["datasource ods"]
+def test_database_whose_host_is_no_name(examined: Examine) -> None:
+    host = f"{'x' * 70}.example"
+    row = examined(DataSource("ods", url=f"jdbc:postgresql://{host}/ods"))["datasource ods"]
     assert row.state == "fail"
-    assert row.detail.startswith(f"{place} does not answer")
+    assert row.detail.startswith(f"{host}:5432 does not answer")
 
 
 def test_database_that_does_not_answer(examined: Examine) -> None:

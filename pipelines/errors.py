@@ -19,6 +19,8 @@ PipelineError                      anything that this project raises on purpose
 ├── RunTimeoutError                exit 1: the run's time was up; its steps were cancelled
 ├── RollbackError                  exit 1: a run that was not rolled back
 ├── SecretNotFoundError            a secret that no provider has
+├── SecretStoreError               a place of secrets that refuses, or is set up wrongly
+│   └── SecretStoreDownError       one that does not answer, or not yet
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
 ├── SampleOdsError                 the sample ODS could not be made, changed or read
 └── JarResolutionError             Spark's jars could not be had
@@ -250,6 +252,14 @@ class RollbackError(PipelineError):
 
 class SecretNotFoundError(PipelineError):
     """A secret that no provider has."""
+
+
+class SecretStoreError(PipelineError):
+    """A place of secrets that refuses, or is set up wrongly: what it has is not known."""
+
+
+class SecretStoreDownError(SecretStoreError):
+    """A place of secrets that does not answer, or not yet; it may once it is asked again."""
 
 
 class LockHeldError(PipelineError):

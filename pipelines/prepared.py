@@ -13,7 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import FlowError, UsageError, near_names
+from pipelines.errors import (
+    FlowError,
+    SecretStoreDownError,
+    SecretStoreError,
+    UsageError,
+    near_names,
+)
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
@@ -197,19 +203,28 @@ class PreparedFlow:
             FlowError: too much is wrong for warnings to be worth looking for.
         """
         judged = self._judged  # first: it tells most where the flow itself is broken
+        return (*judged, *self._secret_findings())
+
+    def _secret_findings(self) -> Iterator[Finding]:
+        """A warning for each secret that no provider has, and each provider that is mute."""
         looked_in = ", ".join(self.environment.secrets.providers)
-        missing = [
-            self.flow.document.finding(
-                "missing-secret",
-                f"secret {name!r} is asked for, and no provider has it",
-                ("pipeline",),
-                severity="warning",
-                hint=f"looked in: {looked_in}",
-            )
-            for name in sorted(self.compiled.secrets)
-            if not self.connections.has_secret(name)
-        ]
-        return (*judged, *missing)
+        told = set()
+        for name in sorted(self.compiled.secrets):
+            try:
+                if not self.connections.has_secret(name):
+                    message = f"secret {name!r} is asked for, and no provider has it"
+                    yield self._secret_finding("missing-secret", message, f"looked in: {looked_in}")
+            except SecretStoreError as error:
+                if error.message not in told:
+                    told.add(error.message)
+                    yield self._secret_finding("unchecked-secret", error.message, error.hint)
+                if isinstance(error, SecretStoreDownError):
+                    return
+
+    def _secret_finding(self, code: str, message: str, hint: str) -> Finding:
+        return self.flow.document.finding(
+            code, message, ("pipeline",), severity="warning", hint=hint
+        )
 
     def checked(self) -> CompiledPlan:
         """The compiled plan.

@@ -619,9 +619,11 @@ def doctor(
             pipeline.connections.datasource,
             sorted(compiled.secrets),
             pipeline.connections.has_secret,
+            pipeline.connections.secret_services,
         )
     )
-    _print(console.doctor_text(rows))
+    redact = pipeline.connections.redact  # a path or a host may be made of a secret
+    _print(console.doctor_text([row.redacted(redact) for row in rows]))
     if any(row.state == "fail" for row in rows):
         raise typer.Exit(1)
 

@@ -17,5 +17,5 @@ lock() {
         --custom-compile-command "scripts/lock.sh" "$@" >/dev/null
 }
 
-lock --group build --extra dev --output-file requirements-dev.lock "$@"
+lock --group build --extra dev --extra keyring --extra vault --output-file requirements-dev.lock "$@"
 lock --group build --constraints requirements-dev.lock --output-file requirements.lock

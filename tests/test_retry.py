@@ -16,6 +16,9 @@ from pipelines.errors import (
     DestinationError,
     SchemaMismatchError,
     ScriptError,
+    SecretNotFoundError,
+    SecretStoreDownError,
+    SecretStoreError,
     SqlError,
     StepCancelledError,
     StepTimeoutError,
@@ -242,6 +245,7 @@ PASSING = {
         _raised_from(SqlError("the database said no"), jdbc_error("08006")),
         "SQLSTATE 08006: connection",
     ),
+    "secrets out of reach": (SecretStoreDownError("Vault is sealed"), "secrets out of reach"),
     "a step's own time-out": (StepTimeoutError("not done after 5 s"), "time-out of the step"),
 }
 
@@ -299,6 +303,8 @@ LASTING = {
         _raised_from(ScriptError("KeyError: 'id'"), KeyError("id")),
         "KeyError is not known to pass by itself",
     ),
+    "secrets refused": (SecretStoreError("Vault refuses"), "SecretStoreError is not known"),
+    "missing secret": (SecretNotFoundError("no PW"), "SecretNotFoundError is not known"),
     "changed schema": (SchemaMismatchError("columns differ"), "SchemaMismatchError is not known"),
     "destination": (DestinationError("is no Delta table"), "DestinationError is not known"),
 }

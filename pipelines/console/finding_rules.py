@@ -204,6 +204,11 @@ _PLAN = {
         "Set it where the run will be; where only `validate` runs, none is needed.",
         "warning",
     ),
+    "unchecked-secret": FindingRule(
+        "A provider of secrets, such as Vault, does not tell whether it has one.",
+        "Do what the hint says; where only `validate` runs, it need not be reachable.",
+        "warning",
+    ),
 }
 _TABLES = {
     "undeclared-input": FindingRule(

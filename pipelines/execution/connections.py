@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.compile import absolute_path
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.plan.compile import CompiledPlan
+    from pipelines.secret_store.providers import SecretService
     from pipelines.spec.config import Environment
     from pipelines.utils.sql_loader import SqlLoader
 
@@ -39,13 +40,23 @@ class Connections:
         self._environment, self._project_dir = environment, project_dir
         self._loader, self._compiled = loader, compiled
         self._redactor = Redactor()
+        self._resolver = SecretResolver(environment.secrets, project_dir, redactor=self._redactor)
 
     def redact(self, text: str) -> str:
         """``text`` without any secret that was looked up so far."""
         return self._redactor.redact(text)
 
+    @property
+    def secret_services(self) -> tuple[SecretService, ...]:
+        """The providers of secrets that can be out of reach."""
+        return self._resolver.services
+
     def has_secret(self, name: str) -> bool:
-        """Whether some provider has the secret."""
+        """Whether some provider has the secret.
+
+        Raises:
+            SecretStoreError: a provider does not tell.
+        """
         return self._resolver.has(name)
 
     def secret(self, name: str) -> str:
@@ -53,6 +64,7 @@ class Connections:
 
         Raises:
             SecretNotFoundError: no provider has it.
+            SecretStoreError: a provider does not tell whether it has it.
         """
         value: str = self._resolver.get(name).get_secret_value()
         self._redactor.add(value)
@@ -66,6 +78,7 @@ class Connections:
         source = DataSource.from_settings(name, settings)
         if source.password is not None:
             self._redactor.add(source.password.get_secret_value())
+        self._hide_place(source)
         return source
 
     def address(self, name: str) -> str | None:
@@ -77,9 +90,16 @@ class Connections:
         self._redactor.add(address)
         return address
 
-    @cached_property
-    def _resolver(self) -> SecretResolver:
-        return SecretResolver(self._environment.secrets, self._project_dir)
+    def _hide_place(self, source: DataSource) -> None:
+        """Hides a place that is made of a secret: messages show it cut, which is no form of it."""
+        url, place = source.url or "", source.place
+        if replace(source, url=self.redact(url)).place == place:
+            return
+        self._redactor.add(place)
+        has_host = "//" in url
+        self._redactor.add(
+            place.rpartition(":")[0] if has_host else place.removeprefix("jdbc:derby:")
+        )
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, Mapping):

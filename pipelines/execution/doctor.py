@@ -17,6 +17,7 @@ from pipelines.errors import PipelineError
 from pipelines.execution.jars import cached_jars
 
 if TYPE_CHECKING:
+    from pipelines.secret_store.providers import SecretService
     from pipelines.utils.datasource import DataSource
 
 _PORTS = {"postgresql": 5432, "sqlserver": 1433, "mysql": 3306}
@@ -32,6 +33,10 @@ class Diagnosis(NamedTuple):
     detail: str
     hint: str = ""
 
+    def redacted(self, redact: Callable[[str], str]) -> Diagnosis:
+        """The same, without the secrets that ``redact`` takes out."""
+        return self._replace(detail=redact(self.detail), hint=redact(self.hint))
+
 
 def examine(
     cache: Path,
@@ -40,6 +45,7 @@ def examine(
     datasource: Callable[[str], DataSource],
     secrets: Iterable[str],
     has_secret: Callable[[str], bool],
+    services: Iterable[SecretService] = (),
 ) -> Iterator[Diagnosis]:
     """Everything that a run needs, looked at one by one; no JVM but for `java -version`.
 
@@ -50,6 +56,7 @@ def examine(
         datasource: gives one with its secrets looked up.
         secrets: names of the secrets that are asked for; their values are never shown.
         has_secret: whether some provider has it.
+        services: providers of secrets that can be out of reach.
     """
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("Python", "ok", version)
@@ -68,12 +75,29 @@ def examine(
         yield Diagnosis("Graphviz", "warn", "no 'dot' on the PATH", hint)
     for name in datasources:
         yield _datasource(name, datasource)
+    for service in services:
+        yield _service(service)
     for name in secrets:
+        yield _secret(name, has_secret)
+
+
+def _service(service: SecretService) -> Diagnosis:
+    try:
+        told = service.state()
+    except PipelineError as error:
+        return Diagnosis(service.service, "fail", error.message, error.hint)
+    return Diagnosis(service.service, "warn" if service.advice else "ok", told, service.advice)
+
+
+def _secret(name: str, has_secret: Callable[[str], bool]) -> Diagnosis:
+    label = f"secret {name}"
+    try:
         if has_secret(name):
-            yield Diagnosis(f"secret {name}", "ok", "found")
-        else:
-            hint = "set it in the environment, .env or the secrets folder"
-            yield Diagnosis(f"secret {name}", "fail", "not found", hint)
+            return Diagnosis(label, "ok", "found")
+    except PipelineError as error:
+        return Diagnosis(label, "fail", error.message, error.hint)
+    hint = "set it in the environment, .env, the secrets folder, or where secrets.providers says"
+    return Diagnosis(label, "fail", "not found", hint)
 
 
 def _java() -> Diagnosis:
@@ -121,7 +145,7 @@ def _datasource(name: str, make: Callable[[str], DataSource]) -> Diagnosis:
         return Diagnosis(label, "warn", f"{source.place}: cannot tell its port")
     try:
         socket.create_connection((host, number), timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: it is no name
         hint = "is the database up, and does the network let you through?"
         return Diagnosis(label, "fail", f"{host}:{number} does not answer: {error}", hint)
     return Diagnosis(label, "ok", f"{host}:{number} answers")

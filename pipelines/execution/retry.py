@@ -12,6 +12,7 @@ import tenacity
 from pipelines.errors import (
     DataQualityError,
     PipelineError,
+    SecretStoreDownError,
     SqlError,
     StepCancelledError,
     StepTimeoutError,
@@ -81,6 +82,7 @@ _BY_KIND: Mapping[type[BaseException], Verdict] = {
     StepTimeoutError: Verdict(True, "time-out of the step"),
     DataQualityError: Verdict(False, "a failed check stays failed"),
     StepCancelledError: Verdict(False, "the run was stopped"),
+    SecretStoreDownError: Verdict(True, "secrets out of reach"),
 }
 
 

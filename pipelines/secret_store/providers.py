@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -19,6 +19,22 @@ class SecretProvider(Protocol):
 
     def get(self, name: str) -> SecretStr | None:
         """The secret; None where this place has none of the name."""
+
+
+@runtime_checkable
+class SecretService(SecretProvider, Protocol):
+    """A place that is asked, and may be out of reach."""
+
+    @property
+    def service(self) -> str:
+        """What the service is called."""
+
+    @property
+    def advice(self) -> str:
+        """What should be set otherwise, though it works; empty if nothing."""
+
+    def state(self) -> str:
+        """What it says of itself. Raises SecretStoreError where it is of no use."""
 
 
 class EnvironmentProvider:

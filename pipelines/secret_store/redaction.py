@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
@@ -10,6 +11,8 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 MIN_LENGTH = 4
+MIN_LENGTH_INSIDE = 8
+_URL_SAFE = str.maketrans("+/", "-_")
 _PATTERNS = (
     re.compile(r"(?i)\b(password|passwd|pwd|token|sig|secret|api_?key)(\s*[=:]\s*)[^\s;&,'\"}]+"),
     re.compile(r"(?<=://)([^/@\s:]+):([^/@\s]+)(?=@)"),
@@ -28,7 +31,7 @@ class Redactor:
         self._lock = threading.Lock()
 
     def add(self, value: str) -> None:
-        """From now on hides ``value``, also url-encoded, JSON-escaped and in base64."""
+        """From now on hides ``value``, also as URLs, JSON, XML, Python and base64 write it."""
         if len(value) < MIN_LENGTH:
             return
         raw = value.encode(errors="surrogateescape")  # a byte of a file that is not UTF-8
@@ -39,7 +42,10 @@ class Redactor:
             quote_plus(raw),
             json.dumps(value)[1:-1],
             json.dumps(value, ensure_ascii=False)[1:-1],
-            base64.b64encode(raw).decode(),
+            html.escape(value),
+            html.escape(value, quote=False),
+            repr(value)[1:-1],
+            *_in_base64(raw),
         }
         with self._lock:
             self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
@@ -50,3 +56,17 @@ class Redactor:
             text = text.replace(form, HIDDEN)
         text = _PATTERNS[0].sub(rf"\1\2{HIDDEN}", text)
         return _PATTERNS[1].sub(HIDDEN, text)
+
+
+def _in_base64(raw: bytes) -> set[str]:
+    """``raw`` as base64 writes it, with either alphabet, alone or after a user's name.
+
+    Three bytes make four characters, so what stands before decides at which of three places in
+    such a group ``raw`` begins. The characters that its neighbours have a part in are left out.
+    """
+    forms = {base64.b64encode(raw)}
+    if len(raw) >= MIN_LENGTH_INSIDE:
+        for before in range(3):
+            whole = base64.b64encode(bytes(before) + raw)
+            forms.add(whole[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6])
+    return {text for form in forms for text in (form.decode(), form.decode().translate(_URL_SAFE))}

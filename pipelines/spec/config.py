@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
 from pipelines.spec.flow import Datasource, DatasourceType, IdentifierCase
+from pipelines.spec.secret_settings import SecretSettings
 from pipelines.spec.steps import Options
 from pipelines.spec.templated import Spec, TemplatedBool
 
@@ -23,21 +24,6 @@ class SparkSettings(Spec):
     """More jars by Maven coordinates, such as another JDBC driver."""
     share_classes: bool = True
     """Start from the archive of Spark's classes that the set-up has made; local masters."""
-
-
-class SecretSettings(Spec):
-    """Where `{{ secret('NAME') }}` looks, in this order."""
-
-    providers: Annotated[tuple[Literal["env", "dotenv", "files"], ...], Field(min_length=1)] = (
-        "env",
-        "dotenv",
-        "files",
-    )
-    """Environment variables, the `.env` file, a folder of files: which, in which order."""
-    dotenv: str = ".env"
-    """A file of NAME=value lines."""
-    directory: str = "/run/secrets"
-    """Folder with one file a secret, as Docker and Kubernetes mount them."""
 
 
 class MetadataSettings(Spec):
@@ -122,4 +108,11 @@ class Config(Spec):
     """Places to run in, by name."""
 
 
-__all__ = ["Config", "Datasource", "DatasourceOverride", "Environment", "SparkSettings"]
+__all__ = [
+    "Config",
+    "Datasource",
+    "DatasourceOverride",
+    "Environment",
+    "SecretSettings",
+    "SparkSettings",
+]

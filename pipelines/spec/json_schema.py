@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pipelines.spec.config import Config, Environment
 from pipelines.spec.flow import Datasource, FlowFile, Group, PipelineSpec, Stage
 from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy, SamplePolicy
+from pipelines.spec.secret_settings import VaultSettings
 from pipelines.spec.sql_tests import ExpectedRows, FixtureFile, SqlTest, SqlTestFile
 from pipelines.spec.steps import Destination, DqCheck, PreView, Source, Step
 from pipelines.spec.templated import Spec
@@ -65,6 +66,13 @@ _EXAMPLES: Mapping[type[BaseModel], tuple[Any, ...]] = {
     SqlTest: (_SQL_TEST,),
     ExpectedRows: (_SQL_TEST["expect"], {"rows": "id,name\n1,Ada\n", "ordered": True}),
     FixtureFile: ({"file": "students.csv"},),
+    VaultSettings: (
+        {
+            "address": "https://vault.example.org:8200",
+            "path": "edfi/etl",
+            "auth": {"kubernetes": {"role": "etl"}},
+        },
+    ),
     Environment: ({"base_path": "lakehouse", "spark": {"master": "local[*]"}},),
     Config: (
         {"default_environment": "local", "environments": {"local": {"base_path": "lakehouse"}}},

@@ -185,6 +185,6 @@ def _children(
 
 def _variants(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        node = {**schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
     nested = [child for key in ("anyOf", "allOf", "oneOf") for child in node.get(key, ())]
     return [node, *(variant for child in nested for variant in _variants(schema, child))]

@@ -86,6 +86,50 @@ def test_compiled_settings_stay_free_of_secrets(connect: Connect, tmp_path: Path
     assert settings == {"ods": ODS}
 
 
+@pytest.mark.parametrize(
+    ("secret", "source", "text", "told"),
+    [
+        (
+            "hunter2;more",
+            {"url": "jdbc:postgresql://{{ secret('X') }}.org:5432/a"},
+            "hunter2 does not answer",
+            "*** does not answer",
+        ),
+        (
+            "ada@hunter2",
+            {"url": "jdbc:postgresql://{{ secret('X') }}:5432/a"},
+            "hunter2:5432 hunter2 ada",
+            "*** *** ada",
+        ),
+        (
+            "hunter2;more",
+            {"url": "jdbc:derby:/data/{{ secret('X') }}"},
+            "jdbc:derby:/data/hunter2 /data/hunter2 jdbc:derby:/other",
+            "*** *** jdbc:derby:/other",
+        ),
+        (
+            "hunter2;more",
+            {"url": "jdbc:derby:/data/plain;user={{ secret('X') }}"},
+            "jdbc:derby:/data/plain /data/plain",
+            "jdbc:derby:/data/plain /data/plain",
+        ),
+        (
+            "hunter2;more",
+            {"type": "csv", "path": "abfss://plain/{{ secret('X') }}"},
+            "abfss://plain/hunter2;more abfss",
+            "abfss://plain/*** abfss",
+        ),
+    ],
+)
+def test_place_when_it_is_cut_out_of_a_secret_then_is_hidden(
+    connect: Connect, tmp_path: Path, secret: str, source: dict[str, str], text: str, told: str
+) -> None:
+    put(tmp_path, X=secret)
+    connections = connect({"ods": {"type": "jdbc", **source}})
+    connections.datasource("ods")
+    assert connections.redact(text) == told
+
+
 def test_password_in_clear_is_hidden_too(connect: Connect) -> None:
     connections = connect({"ods": {"type": "jdbc", "url": "jdbc:x:y", "password": "in-clear"}})
     assert connections.redact("in-clear") == "in-clear"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import SecretNotFoundError
+from pipelines.errors import SecretNotFoundError, SecretStoreDownError, SecretStoreError
 from pipelines.execution import doctor, jars
 from pipelines.execution.doctor import Diagnosis, examine
 from pipelines.execution.jars import DEFAULT_PACKAGES
@@ -29,6 +29,8 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
         *sources: DataSource,
         make_source: Callable[[str], DataSource] | None = None,
         secrets: tuple[str, ...] = (),
+        has_secret: Callable[[str], bool] = lambda name: name == "THERE",
+        services: tuple[Any, ...] = (),
         cache: Path = tmp_path / "cache",
     ) -> dict[str, Diagnosis]:
         by_name = {source.name: source for source in sources}
@@ -38,7 +40,8 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
             by_name or (["ods"] if make_source else []),
             make_source or by_name.__getitem__,
             secrets,
-            lambda name: name == "THERE",
+            has_secret,
+            services,
         )
         return {row.name: row for row in rows}
 
@@ -148,6 +151,53 @@ def test_secrets(examined: Examine) -> None:
     assert ".env" in rows["secret GONE"].hint
 
 
+class Store:
+    """A place of secrets that is as told."""
+
+    service, place = "Store", "a store"
+
+    def __init__(self, *, advice: str = "", error: SecretStoreError | None = None) -> None:
+        self.advice, self._error = advice, error
+
+    def get(self, name: str) -> None:
+        raise AssertionError("nothing is looked up to tell how a place is")
+
+    def state(self) -> str:
+        if self._error is not None:
+            raise self._error
+        return "answers"
+
+
+@pytest.mark.parametrize(
+    ("store", "row"),
+    [
+        (Store(), ("Store", "ok", "answers", "")),
+        (Store(advice="use TLS"), ("Store", "warn", "answers", "use TLS")),
+        (
+            Store(error=SecretStoreDownError("it is sealed", hint="unseal it")),
+            ("Store", "fail", "it is sealed", "unseal it"),
+        ),
+    ],
+)
+def test_place_of_secrets_when_asked_then_its_state_is_told(
+    examined: Examine, store: Store, row: Diagnosis
+) -> None:
+    assert examined(services=(store,))["Store"] == row
+
+
+def test_secret_when_its_place_does_not_tell_then_is_not_called_missing(examined: Examine) -> None:
+    def has_secret(name: str) -> bool:
+        raise SecretStoreDownError("it is sealed", hint="unseal it")
+
+    row = examined(secrets=("THERE",), has_secret=has_secret)["secret THERE"]
+    assert row == ("secret THERE", "fail", "it is sealed", "unseal it")
+
+
+def test_row_when_redacted_then_keeps_name_and_state() -> None:
+    row = Diagnosis("a", "fail", "a detail", "a hint")
+    assert row.redacted(str.upper) == ("a", "fail", "A DETAIL", "A HINT")
+
+
 def test_datasource_whose_secret_is_missing(examined: Examine) -> None:
     def make(name: str) -> DataSource:
         raise SecretNotFoundError("secret 'X' was not found", hint="put it there")
@@ -189,6 +239,13 @@ def port() -> Iterator[int]:
 def test_database_that_answers(examined: Examine, port: int, url: str) -> None:
     row = examined(DataSource("ods", url=url.format(port)))["datasource ods"]
     assert row == ("datasource ods", "ok", f"127.0.0.1:{port} answers", "")
+
+
+def test_database_whose_host_is_no_name(examined: Examine) -> None:
+    host = f"{'x' * 70}.example"
+    row = examined(DataSource("ods", url=f"jdbc:postgresql://{host}/ods"))["datasource ods"]
+    assert row.state == "fail"
+    assert row.detail.startswith(f"{host}:5432 does not answer")
 
 
 def test_database_that_does_not_answer(examined: Examine) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import sys
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.secret_store.redaction import HIDDEN, Redactor
@@ -28,7 +29,11 @@ def forms(secret: str) -> set[str]:
         quote_plus(secret),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        repr(secret)[1:-1],
         base64.b64encode(secret.encode()).decode(),
+        base64.urlsafe_b64encode(secret.encode()).decode(),
     }
 
 
@@ -41,6 +46,21 @@ def test_no_form_of_a_secret_survives(secret: str, before: str, after: str) -> N
         assert HIDDEN in told
         for other in forms(secret):
             assert other not in told
+
+
+@given(st.binary(max_size=9), SECRETS, st.binary(max_size=9), st.booleans())
+def test_no_secret_survives_in_base64_among_others(
+    before: bytes, secret: str, after: bytes, url_safe: bool
+) -> None:
+    raw, redactor = secret.encode(), Redactor()
+    assume(len(raw) >= 8)
+    redactor.add(secret)
+    encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
+    told = redactor.redact(f"Basic {encode(before + raw + after).decode()}")
+    head, _, tail = told.removeprefix("Basic ").partition(HIDDEN)
+    assert HIDDEN in told
+    assert len(head) <= len(before) * 4 / 3 + 2
+    assert len(tail) <= len(after) * 4 / 3 + 4
 
 
 @given(st.lists(SECRETS, min_size=2, max_size=4), TEXTS)

@@ -118,3 +118,12 @@ def test_hook_runs_when_a_file_that_flows_name_was_changed(changed: str, runs: b
     assert bool(re.search(hook["files"], changed)) is runs
     assert hook["pass_filenames"] is False  # all flows are looked at, whichever files changed
     assert "--all" in hook["entry"].split()
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlserver"])
+def test_grants_of_the_examples_are_of_the_tables_that_the_main_flow_reads(database: str) -> None:
+    flow = (ROOT / "pipelines/flows/main_flow.yaml").read_text(encoding="utf-8")
+    name = r"((?:tracked_changes_)?edfi\.[A-Z]\w+)"
+    grants = (ROOT / f"docs/examples/grants-{database}.sql").read_text(encoding="utf-8")
+    granted = set(re.findall(rf"^(?:grant select on|   ) {name}", grants, re.MULTILINE))
+    assert granted == set(re.findall(name, flow))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pipelines.sample_ods.csv_files import write_csv_files
@@ -13,10 +14,11 @@ from tests.e2e.project import ROOT, Workplace, statuses
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
+GRANTS = ROOT / "docs/examples/grants-postgresql.sql"
 REAL = ROOT.parent / "shared" / "edfi" / "csv"
 
 
-def test_main_flow_runs_on_postgresql(tmp_path: Path) -> None:
+def test_main_flow_runs_on_postgresql_with_the_rights_of_the_example(tmp_path: Path) -> None:
     folder = REAL
     if not REAL.is_dir():
         folder = tmp_path / "csv"
@@ -24,10 +26,17 @@ def test_main_flow_runs_on_postgresql(tmp_path: Path) -> None:
         write_csv_files(generate(300, 11).rows(), folder)
     with postgres(tmp_path / "pg") as (host, port):
         load_csv(host, port, folder)
+        with psycopg.connect(host=host, port=port, user="postgres", dbname="postgres") as owner:
+            owner.execute(GRANTS.read_text(encoding="utf-8"))
+        with (
+            psycopg.connect(host=host, port=port, user="edfi_reader", dbname="postgres") as reader,
+            pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
+        ):
+            reader.execute("delete from edfi.Student")
         place = Workplace(
             tmp_path,
             f"jdbc:postgresql://{host}:{port}/postgres",
-            user="postgres",
+            user="edfi_reader",
             driver="org.postgresql.Driver",
         )
         done = place.run("run", "--run-date", "2026-11-01", "--log-format", "text")

@@ -7,9 +7,7 @@ is no wall against hostile authors of SQL: whoever writes SQL holds Spark's righ
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipelines.errors import TemplateError, near_names
+from pipelines.utils.sql_loader.messages import template_error
+from pipelines.utils.sql_loader.quoting import sql_identifier, sql_literal
+from pipelines.utils.sql_loader.sandbox import MAX_TEXT, LimitedEnvironment
 
-ENGINE_TEMPLATES = Path(__file__).resolve().parent.parent / "sql_templates"
+ENGINE_TEMPLATES = Path(__file__).resolve().parents[2] / "sql_templates"
 PROJECT_TEMPLATES = Path("sql") / "templates"
-MAX_TEXT = 4 * 1024 * 1024
-MAX_REPEAT = 100_000
-MAX_EXPONENT = 64
-_UNDEFINED = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
+MAX_TAGS = 20_000
 _NAME = re.compile(r"(?<!\{)\{\{ *([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*) *\}\}", re.ASCII)
 _WORDS_OF_JINJA = frozenset({"true", "false", "none", "True", "False", "None"})
 
@@ -68,16 +64,15 @@ class SqlLoader:
             if template_dirs is not None
             else (self.project_dir / PROJECT_TEMPLATES, ENGINE_TEMPLATES)
         )
-        self._environment = _Environment(
+        self._environment = LimitedEnvironment(
             undefined=jinja2.StrictUndefined,
             loader=_ConfinedLoader([str(folder) for folder in dirs]),
             autoescape=False,
-            finalize=_printable,
             keep_trailing_newline=True,
             cache_size=2_000,
         )
-        self._environment.filters["sql_literal"] = sql_literal
-        self._environment.filters["sql_identifier"] = sql_identifier
+        self._environment.add_filter("sql_literal", sql_literal)
+        self._environment.add_filter("sql_identifier", sql_identifier)
         self._compile = lru_cache(maxsize=20_000)(self._environment.from_string)
         # A flow names many files in few folders.
         self._real_folder: Callable[[Path], Path] = lru_cache(maxsize=1_000)(Path.resolve)
@@ -101,16 +96,22 @@ class SqlLoader:
         try:
             rendered = _with_names_filled_in(text, names)
             if rendered is None:
-                rendered = self._compile(text).render(names)
+                self._environment.start_counting()
+                rendered = self._compiled(text).render(names)
         except (jinja2.TemplateError, TemplateError, ArithmeticError, TypeError, ValueError,
                 LookupError, RecursionError, AttributeError, OSError,
-                MemoryError) as error:  # fmt: skip
-            raise _template_error(error, names, file, line, self.project_dir) from None
+                MemoryError, SyntaxError) as error:  # fmt: skip
+            raise template_error(error, names, file, line, self.project_dir) from None
         if len(rendered) > MAX_TEXT:
             raise TemplateError(
                 f"the rendered text is longer than {MAX_TEXT} characters", file=file, line=line
             )
         return rendered
+
+    def _compiled(self, text: str) -> jinja2.Template:
+        if text.count("{{") + text.count("{%") > MAX_TAGS:
+            raise ValueError(f"the template has more than {MAX_TAGS} tags")
+        return self._compile(text)
 
     def render_file(self, path: str, names: Mapping[str, Any]) -> RenderedSql:
         """The SQL file at ``path``, relative to the project, rendered.
@@ -155,25 +156,6 @@ class SqlLoader:
             ) from None
 
 
-def sql_literal(value: Any) -> str:
-    """``value`` as a literal of Spark SQL, safely quoted."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"double('{value}')"
-    if isinstance(value, int | float):
-        return repr(value)
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
-
-
-def sql_identifier(value: str) -> str:
-    """``value`` as an identifier of Spark SQL, each dotted part in backticks."""
-    return ".".join(f"`{part.replace('`', '``')}`" for part in str(value).split("."))
-
-
 def _with_names_filled_in(text: str, names: Mapping[str, Any]) -> str | None:
     """``text`` as Jinja would render it; None where it takes more than looking up plain values.
 
@@ -198,65 +180,6 @@ def _with_names_filled_in(text: str, names: Mapping[str, Any]) -> str | None:
     return "".join(parts)
 
 
-def _printable(value: Any) -> Any:
-    """``value``, which is about to be put into a text; a list may hold undefined names too."""
-    nested = value.values() if isinstance(value, Mapping) else value
-    if isinstance(value, Mapping | list | tuple | set | frozenset):
-        for one in nested:
-            if isinstance(one, jinja2.Undefined):
-                str(one)  # raises, as it does by itself
-            _printable(one)
-    return value
-
-
-class _CodeGenerator(jinja2.compiler.CodeGenerator):
-    """Lets `~` pass through the environment, which the sandbox leaves alone."""
-
-    def visit_Concat(self, node: Any, frame: Any) -> None:
-        self.write("environment.join_texts((")
-        for part in node.nodes:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write("))")
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with limits on repetition and with mappings read by key first."""
-
-    intercepted_binops = frozenset(["*", "**", "+"])
-    code_generator_class = _CodeGenerator
-
-    def join_texts(self, parts: Sequence[Any]) -> str:
-        """What `~` gives."""
-        text = "".join(str(part) for part in parts)
-        if len(text) > MAX_TEXT:
-            raise SecurityError("the text grows too long")
-        return text
-
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        is_of_text = isinstance(getattr(__obj, "__self__", None), str)
-        if is_of_text and any(isinstance(one, int) and one > MAX_REPEAT for one in args):
-            raise SecurityError("the text grows too long")
-        return super().call(__context, __obj, *args, **kwargs)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and (abs(left) > MAX_REPEAT or abs(right) > MAX_EXPONENT):
-            raise SecurityError("the power is too large")
-        for one, other in ((left, right), (right, left)):
-            repeats = isinstance(one, str | list | tuple) and isinstance(other, int)
-            if repeats and len(one) * other > MAX_REPEAT:
-                raise SecurityError("the repetition is too long")
-        is_joined = operator == "+" and isinstance(left, str | list | tuple)
-        if is_joined and len(left) + len(right) > MAX_TEXT:
-            raise SecurityError("the text grows too long")
-        return super().call_binop(context, operator, left, right)
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, Mapping) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
 class _ConfinedLoader(jinja2.FileSystemLoader):
     """Looks in its folders only; a link that leads out of them is refused."""
 
@@ -266,56 +189,3 @@ class _ConfinedLoader(jinja2.FileSystemLoader):
         if not any(Path(filename).resolve().is_relative_to(root) for root in roots):
             raise jinja2.TemplateNotFound(template, "the template is outside of its folder")
         return text, filename, uptodate
-
-
-def _template_error(
-    error: Exception, names: Mapping[str, Any], file: str, line: int, root: Path
-) -> TemplateError:
-    here = line - 1 + _line_of(error)
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        said = f"template syntax: {error.message}"
-        if error.name is not None:  # an included one
-            return TemplateError(said, file=_shown(error.filename or error.name, root),
-                                 line=error.lineno)  # fmt: skip
-        return TemplateError(said, file=file, line=line - 1 + error.lineno)
-    if isinstance(error, jinja2.TemplateNotFound):
-        return TemplateError(f"template {error.name!r} does not exist", file=file, line=here)
-    if isinstance(error, TemplateError):
-        return TemplateError(error.message, file=file, line=here, near=error.near)
-    if isinstance(error, MemoryError):
-        return TemplateError("the template needs too much memory", file=file, line=here)
-    message, hint = str(error) or type(error).__name__, ""
-    near: tuple[str, ...] = ()
-    if isinstance(error, jinja2.UndefinedError):
-        match = _UNDEFINED.search(message)
-        unknown = (match[1] or match[2]) if match else ""
-        near = near_names(unknown, _all_names(names))
-        if unknown in ("secret", "changes"):
-            hint = "secret() works in datasources and notifications only" * (unknown == "secret")
-        message = f"{message.replace('dict object', 'the value')}"
-        if not near and not hint:
-            hint = f"known names: {', '.join(sorted(names))}"
-    return TemplateError(message, file=file, line=here, hint=hint, near=near)
-
-
-def _shown(path: str, root: Path) -> str:
-    """``path`` relative to the project; one of the engine's own by its folder and name."""
-    for folder in (root, ENGINE_TEMPLATES.parent):
-        if Path(path).is_relative_to(folder):
-            return str(Path(path).relative_to(folder))
-    return path
-
-
-def _line_of(error: Exception) -> int:
-    """Line within the template on which ``error`` arose; 1 if unknown."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == "<template>" and frame.lineno
-    ]
-    return lines[-1] if lines else 1
-
-
-def _all_names(names: Mapping[str, Any]) -> list[str]:
-    nested = [key for value in names.values() if isinstance(value, Mapping) for key in value]
-    return [*names, *(str(key) for key in nested)]

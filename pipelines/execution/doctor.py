@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 _PORTS = {"postgresql": 5432, "sqlserver": 1433, "mysql": 3306}
 _JAVA = (17, 21)
+_TLS = {
+    "": ("", ""),
+    "checked": ("; TLS, its certificate is checked", ""),
+    "unchecked": ("; TLS, but its certificate is not checked", "who is in between can read along"),
+    "off": ("; without TLS", "rows and password go over the network for all to read"),
+}
+_CHECKED_BY = {
+    "postgresql": "put sslmode=verify-full into the address",
+    "sqlserver": "put encrypt=true;trustServerCertificate=false into the address",
+}
 _CONNECT_SECONDS = 3.0
 
 
@@ -148,4 +158,6 @@ def _datasource(name: str, make: Callable[[str], DataSource]) -> Diagnosis:
     except (OSError, UnicodeError) as error:  # the latter: it is no name
         hint = "is the database up, and does the network let you through?"
         return Diagnosis(label, "fail", f"{host}:{number} does not answer: {error}", hint)
-    return Diagnosis(label, "ok", f"{host}:{number} answers")
+    found, hint = _TLS[source.tls]
+    hint = f"{hint}: {_CHECKED_BY[source.engine]}" if hint else ""
+    return Diagnosis(label, "warn" if hint else "ok", f"{host}:{number} answers{found}", hint)

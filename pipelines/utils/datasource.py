@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -20,6 +20,9 @@ FETCH_ROWS = 10_000
 CONNECT_SECONDS = 15
 _ENGINE = re.compile(r"jdbc:([a-z0-9]+):")
 _HOST = re.compile(r"//(?:[^@/]*@)?([^/;?]+)")
+_PARAMETER = re.compile(r"[;?&]\s*([^=;?&]+)=([^;?&]*)")
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:\\,]|$)", re.IGNORECASE)
+Tls = Literal["", "off", "unchecked", "checked"]
 DRIVERS = {
     "derby": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
     "postgresql": "org.postgresql.Driver",
@@ -27,6 +30,7 @@ DRIVERS = {
 }
 _ENGINE_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "postgresql": {
+        "sslmode": "require",
         "connectTimeout": str(CONNECT_SECONDS),
         "loginTimeout": str(CONNECT_SECONDS),
         "tcpKeepAlive": "true",
@@ -88,6 +92,44 @@ class DataSource:
         match = _HOST.search(self.url or "")
         return match[1] if match else (self.url or "").split(";")[0]
 
+    @property
+    def tls(self) -> Tls:
+        """Whether what is read is encrypted, and the server's certificate checked.
+
+        Empty where that is not known, or there is no way to listen in: files, an embedded
+        database, a server on this machine.
+        """
+        if self.engine not in ("postgresql", "sqlserver") or self._is_near:
+            return ""
+        said = {**self._defaults, **self._in_address, **self.extra_options}
+        said = {key.lower(): _text(value).lower() for key, value in said.items()}
+        if self.engine == "sqlserver":
+            if said["encrypt"] in ("false", "no", "optional"):
+                return "off"
+            return "unchecked" if said.get("trustservercertificate") == "true" else "checked"
+        mode = said.get("sslmode", "verify-full" if said.get("ssl") in ("", "true") else "disable")
+        if mode in ("disable", "allow", "prefer"):  # the latter two go without where they must
+            return "off"
+        return "unchecked" if mode == "require" else "checked"
+
+    @property
+    def _is_near(self) -> bool:
+        return _LOOPBACK.match(self.place) is not None
+
+    @property
+    def _in_address(self) -> dict[str, str]:
+        """The address's parameters."""
+        return {key.strip(): value for key, value in _PARAMETER.findall(self.url or "")}
+
+    @property
+    def _defaults(self) -> dict[str, str]:
+        """What the engine's driver is told unless the address says otherwise."""
+        said = {key.lower() for key in self._in_address}
+        if "ssl" in said or (self._is_near and self.engine == "postgresql"):
+            said.add("sslmode")
+        defaults = _ENGINE_OPTIONS.get(self.engine, {})
+        return {key: value for key, value in defaults.items() if key.lower() not in said}
+
     def options(self) -> dict[str, str]:
         """Spark's reader options, the password in clear: never log them.
 
@@ -108,7 +150,7 @@ class DataSource:
             "url": self.url or "",
             "driver": driver,
             "fetchsize": str(FETCH_ROWS),
-            **_ENGINE_OPTIONS.get(self.engine, {}),
+            **self._defaults,
         }
         if self.user is not None:
             options["user"] = self.user

@@ -39,6 +39,24 @@ PASSWORD = "correct-horse"
             },
         ),
         (
+            "jdbc:postgresql://db.example/ods",
+            "postgresql",
+            "db.example",
+            {
+                "sslmode": "require",
+                "connectTimeout": str(CONNECT_SECONDS),
+                "loginTimeout": str(CONNECT_SECONDS),
+                "tcpKeepAlive": "true",
+                "ApplicationName": "pipelines",
+            },
+        ),
+        (
+            "jdbc:sqlserver://db.example:1433;databaseName=ods;Encrypt=strict;loginTimeout=3",
+            "sqlserver",
+            "db.example:1433",
+            {"applicationName": "pipelines"},
+        ),
+        (
             "jdbc:sqlserver://db.example:1433;databaseName=ods",
             "sqlserver",
             "db.example:1433",
@@ -83,6 +101,34 @@ def test_options_when_given_by_hand_then_they_win() -> None:
     assert options["password"] == PASSWORD
     assert "user" not in options
     assert PASSWORD not in repr(source)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "tls"),
+    [
+        ("jdbc:postgresql://db.example/ods", {}, "unchecked"),
+        ("jdbc:postgresql://db.example/ods?sslmode=verify-full", {}, "checked"),
+        ("jdbc:postgresql://db.example/ods?a=b&sslMode=verify-ca", {}, "checked"),
+        ("jdbc:postgresql://db.example/ods?ssl=true", {}, "checked"),
+        ("jdbc:postgresql://db.example/ods?ssl=false", {}, "off"),
+        ("jdbc:postgresql://db.example/ods?sslmode=prefer", {}, "off"),
+        ("jdbc:postgresql://db.example/ods", {"sslmode": "disable"}, "off"),
+        ("jdbc:postgresql://localhost:5432/ods", {}, ""),
+        ("jdbc:postgresql://127.0.0.1.example/ods", {}, "unchecked"),
+        ("jdbc:sqlserver://db.example;databaseName=ods", {}, "checked"),
+        ("jdbc:sqlserver://db.example;trustServerCertificate=true", {}, "unchecked"),
+        ("jdbc:sqlserver://db.example;encrypt=false", {}, "off"),
+        ("jdbc:sqlserver://db.example;encrypt=strict", {}, "checked"),
+        ("jdbc:sqlserver://db.example", {"encrypt": False}, "off"),
+        ("jdbc:sqlserver://127.0.0.1:1433;encrypt=false", {}, ""),
+        ("jdbc:derby:data/ods", {}, ""),
+        ("jdbc:oracle:thin:@//db.example/ods", {}, ""),
+    ],
+)
+def test_tls_when_the_address_or_options_say_then_is_known(
+    url: str, options: dict[str, Any], tls: str
+) -> None:
+    assert DataSource("ods", url=url, extra_options=options).tls == tls
 
 
 def test_options_when_the_driver_is_unknown_then_says_what_to_set() -> None:

@@ -241,6 +241,26 @@ def test_database_that_answers(examined: Examine, port: int, url: str) -> None:
     assert row == ("datasource ods", "ok", f"127.0.0.1:{port} answers", "")
 
 
+@pytest.mark.parametrize(
+    ("url", "state", "detail", "hint"),
+    [
+        ("postgresql://db.example/ods", "warn", "not checked", "sslmode=verify-full"),
+        ("postgresql://db.example/ods?sslmode=disable", "warn", "without TLS", "sslmode="),
+        ("postgresql://db.example/ods?sslmode=verify-full", "ok", "is checked", ""),
+        ("sqlserver://db.example;encrypt=false", "warn", "without TLS", "encrypt=true;trust"),
+    ],
+)
+def test_database_that_answers_without_encryption_is_warned_of(
+    examined: Examine, monkeypatch: pytest.MonkeyPatch, url: str, state: str, detail: str, hint: str
+) -> None:
+    monkeypatch.setattr(doctor.socket, "create_connection", lambda *_, **__: socket.socket())
+    row = examined(DataSource("ods", url=f"jdbc:{url}"))["datasource ods"]
+    assert row.state == state
+    assert detail in row.detail
+    assert hint in row.hint
+    assert bool(hint) == bool(row.hint)
+
+
 def test_database_whose_host_is_no_name(examined: Examine) -> None:
     host = f"{'x' * 70}.example"
     row = examined(DataSource("ods", url=f"jdbc:postgresql://{host}/ods"))["datasource ods"]

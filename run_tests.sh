@@ -34,10 +34,10 @@ check() {
 all_tests() {
     local told status=0 commands
     told="$(mktemp)"
-    pytest tests/e2e >"$told" 2>&1 &
+    pytest tests/e2e tests/chaos >"$told" 2>&1 &
     commands=$!
     trap 'kill "$commands" 2>/dev/null || true' EXIT
-    pytest --ignore=tests/e2e || status=1
+    pytest --ignore=tests/e2e --ignore=tests/chaos || status=1
     wait "$commands" || status=1
     trap - EXIT
     cat "$told"

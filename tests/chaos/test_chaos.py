@@ -20,8 +20,6 @@ DEATHS = (
     Death("commit", "after", 1, "both"),
     Death("commit", "during", 2, "java"),
     Death("rename in a swap", "after", 1, "python"),
-    Death("undo", "before", 1, "python"),
-    Death("rename of a file", "before", 9, "python"),
 )
 
 

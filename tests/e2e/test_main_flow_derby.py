@@ -203,7 +203,7 @@ def test_history_and_show_tell_of_the_runs(place: Workplace) -> None:
     assert "gold.facts.fact_enrollment" in shown.stdout
 
 
-def test_killed_run_goes_on_and_a_second_one_is_refused(tmp_path: Path) -> None:
+def test_second_run_is_refused_and_the_first_ends_when_it_is_told_to(tmp_path: Path) -> None:
     derby.create(tmp_path / "ods", 60, 3)
     place = Workplace(tmp_path, derby.jdbc_url(tmp_path / "ods"))
     words = ("run", "--run-date", "2026-09-01", "--log-format", "json", "--threads", "1")
@@ -216,17 +216,15 @@ def test_killed_run_goes_on_and_a_second_one_is_refused(tmp_path: Path) -> None:
     refused = place.run(*words)
     assert refused.returncode == 4
     assert str(process.pid) in refused.stderr
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    done = place.run(*words)
-    assert done.returncode == 0, done.stderr
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)  # ten seconds are promised, on a machine of its own
+    assert process.returncode == 143
     log = place.log()
+    assert (log["status"], log["exit_code"]) == ("cancelled", 143)
     by_name = {step["name"]: step["status"] for step in log["steps"]}
-    assert by_name["students"] == "checkpointed"
-    assert by_name["fact_enrollment"] == "success"
-    assert set(place.versions().values()) == {0}, "no table was written twice"
-    states = {run["status"] for run in map(place.log, _runs(place))}
-    assert states == {"interrupted", "success"}
+    assert by_name["students"] == "success"
+    assert statuses(log) <= {"success", "cancelled", "blocked"}
+    assert "bronze/students" in place.versions()
 
 
 def test_dead_database_is_retried_and_named_without_its_password(tmp_path: Path) -> None:
@@ -249,7 +247,3 @@ def test_dead_database_is_retried_and_named_without_its_password(tmp_path: Path)
     assert "127.0.0.1:9" in step["error"]["message"]
     everything = done.stdout + done.stderr + (place.folder / "logs/pipeline_log.json").read_text()
     assert "s3cr3t-canary" not in everything
-
-
-def _runs(place: Workplace) -> list[str]:
-    return [file.stem for file in (place.folder / "logs").glob("2*.json")]

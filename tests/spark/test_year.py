@@ -1,7 +1,7 @@
 """A year of daily runs gives what one history run gives, on Derby and on PostgreSQL.
 
 What happens comes from the generator of the sample ODS, written to a table of events as a database
-with change capture would: some rows come days after what they tell of. A week by default;
+with change capture would: some rows come days after what they tell of. A few days by default;
 `PIPELINE_TEST_DAYS=365` makes it a year, which takes an hour or two a database.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipelines.sample_ods.generator import Ods
     from tests.conftest import Project
 
-DAYS: Final = int(os.environ.get("PIPELINE_TEST_DAYS", "6"))
+DAYS: Final = int(os.environ.get("PIPELINE_TEST_DAYS", "3"))
 LAST_DAY: Final = FIRST_DAY + timedelta(days=DAYS)
 STUDENTS, CHANGES_A_DAY, MOST_DAYS_LATE = 40, 9, 5
 TABLES = ("events", "arrivals", "by_day", "students", "versions", "sat_student")

@@ -28,8 +28,15 @@ MAX_STEPS = 200_000
 _STEPS_A_CALL = 2
 _LETTERS_A_STEP = 100
 _COPIED_A_STEP = 10
+# Filters that look at every word, and take as long for a few letters as others for many.
+_SLOW = frozenset({"urlize", "wordwrap"})
+_SLOW_LETTERS_A_STEP = 5
+# What comes out may be as long as two things that go in, one times the other.
+MAX_PRODUCT = 16 * MAX_TEXT
 # Filters whose numbers are the size of what comes out.
-_SIZED = frozenset({"batch", "center", "indent", "slice", "truncate", "wordwrap"})
+_SIZED = frozenset({"batch", "center", "indent", "slice", "tojson", "truncate", "wordwrap"})
+# Filters that put one of their arguments into the text again and again.
+_REPEATING = frozenset({"format", "indent", "join", "replace", "tojson", "urlize", "wordwrap"})
 # What gives something else each time would make every run of a batch another one.
 _NOT_THE_SAME_TWICE = (("filters", "random"), ("globals", "lipsum"))
 _WIDE_PERCENT = re.compile(r"%[^%a-zA-Z]*(?:[0-9]{6}|\*)")
@@ -91,16 +98,26 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
 
     def add_filter(self, name: str, function: Callable[..., Any]) -> None:
         """Makes ``function`` a filter, whose work is counted."""
+        # Jinja puts a context with all names, or its like, before the arguments of some filters.
+        first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
         @functools.wraps(function)
         def counted(*args: Any, **options: Any) -> Any:
+            value, *more = (*args[first:], *options.values())
             self._spend(1)
-            for value in (*args, *options.values()):
-                self._weigh(value)
-            if name in _SIZED and any(_is_large(one) for one in (*args[1:], *options.values())):
-                raise SecurityError("the text grows too long")
-            if name == "format" and _WIDE_PERCENT.search(str(args[0])):
-                raise SecurityError("the text grows too long")
+            if name == "join" and isinstance(value, Iterator):
+                value = list(self.counted(value))
+                args = (*args[:first], value, *args[first + 1 :])
+            size, others = self._weigh(value), [self._weigh(one) for one in more]
+            if name in _SLOW:
+                self._spend(size // _SLOW_LETTERS_A_STEP)
+            if name in _SIZED:
+                _refuse_if(any(map(_is_large, more)))
+                others += _numbers(more)
+            if name in _REPEATING:
+                _refuse_if(size * max(others, default=0) > MAX_PRODUCT)
+            if name == "format":
+                _refuse_if(_WIDE_PERCENT.search(str(value)))
             return function(*args, **options)
 
         self.filters[name] = counted
@@ -135,19 +152,22 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """What calling ``__obj`` gives."""
+        # The sandbox wraps `format`.
+        owner = getattr(getattr(__obj, "__wrapped__", __obj), "__self__", None)
+        if isinstance(owner, str):
+            args = tuple(
+                list(__self.counted(one)) if isinstance(one, Iterator) else one for one in args
+            )
         given = (*args, *kwargs.values())
         __self._spend(_STEPS_A_CALL)
-        for value in given:
-            __self._weigh(value)
-        # The sandbox wraps `format`.
-        text = getattr(getattr(__obj, "__wrapped__", __obj), "__self__", None)
-        if isinstance(text, str):
-            __self._weigh(text)
+        size, sizes = __self._weigh(owner), [__self._weigh(one) for one in given]
+        if isinstance(owner, str):
+            sizes += _numbers(given) if getattr(__obj, "__name__", "") == "expandtabs" else []
+            _refuse_if(size * max(sizes, default=0) > MAX_PRODUCT)
             if getattr(__obj, "__name__", "") in ("format", "format_map"):
-                if _WIDE_BRACES.search(text):
-                    raise SecurityError("the text grows too long")
-            elif any(_is_large(one) for one in given):
-                raise SecurityError("the text grows too long")
+                _refuse_if(_WIDE_BRACES.search(owner))
+            else:
+                _refuse_if(any(map(_is_large, given)))
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -156,9 +176,8 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         if operator == "**" and (abs(left) > MAX_REPEAT or abs(right) > MAX_EXPONENT):
             raise SecurityError("the power is too large")
         if operator == "%" and isinstance(left, str):
-            self._weigh(right)
-            if _WIDE_PERCENT.search(left):
-                raise SecurityError("the text grows too long")
+            _refuse_if(self._weigh(left) * self._weigh(right) > MAX_PRODUCT)
+            _refuse_if(_WIDE_PERCENT.search(left))
         are_numbers = isinstance(left, int) and isinstance(right, int)
         if operator == "*" and are_numbers and left.bit_length() + right.bit_length() > MAX_BITS:
             raise SecurityError("the number grows too large")
@@ -170,8 +189,7 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
                 self._spend(len(one) * max(other, 0) // _COPIED_A_STEP)
         if operator == "+" and isinstance(left, str | list | tuple):
             length = len(left) + len(right)
-            if length > MAX_TEXT:
-                raise SecurityError("the text grows too long")
+            _refuse_if(length > MAX_TEXT)
             self._spend(length // _COPIED_A_STEP)
         return super().call_binop(context, operator, left, right)
 
@@ -207,21 +225,29 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         if self._counter.left < 0:
             raise SecurityError(f"the template takes more than {MAX_STEPS} steps")
 
-    def _weigh(self, value: Any) -> None:
-        """Spends as many steps as ``value`` is large, with all that is in it."""
+    def _weigh(self, value: Any) -> int:
+        """How large ``value`` is, with all that is in it; spends steps in proportion."""
         if isinstance(value, str | bytes):
             self._spend(len(value) // _LETTERS_A_STEP)
-        elif isinstance(value, range):
+            return len(value)
+        if isinstance(value, range):
             self._spend(len(value))
-        elif isinstance(value, Mapping):
-            for key, one in value.items():
-                self._spend(1)
-                self._weigh(key)
-                self._weigh(one)
-        elif isinstance(value, list | tuple | set | frozenset):
-            for one in value:
-                self._spend(1)
-                self._weigh(one)
+            return len(value)
+        if isinstance(value, Mapping):
+            value = [one for pair in value.items() for one in pair]
+        if isinstance(value, list | tuple | set | frozenset):
+            self._spend(len(value))
+            return len(value) + sum(map(self._weigh, value))
+        return 1
+
+
+def _numbers(values: Iterable[Any]) -> list[int]:
+    return [abs(one) for one in values if isinstance(one, int)]
+
+
+def _refuse_if(is_too_long: object) -> None:
+    if is_too_long:
+        raise SecurityError("the text grows too long")
 
 
 def _is_large(value: Any) -> bool:

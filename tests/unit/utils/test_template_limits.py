@@ -82,6 +82,12 @@ def test_limit_when_many_templates_are_rendered_then_each_has_its_own() -> None:
         assert loader.render_text("{% for a in range(90000) %}{% endfor %}", NAMES) == ""
 
 
+def test_limit_when_a_filter_is_used_then_names_that_it_is_not_given_do_not_count() -> None:
+    names = {**NAMES, "large": ["ab"] * 300_000}
+    template = "{{ vars.schools | map('upper') | join }}"
+    assert SqlLoader(ROOT).render_text(template, names) == "AB"
+
+
 def _one_of(words: str) -> st.SearchStrategy[str]:
     return st.sampled_from(words.split())
 

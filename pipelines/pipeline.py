@@ -110,11 +110,11 @@ class Pipeline(PreparedFlow):
     def close_orphans(self) -> None:
         """Ends the logs of runs that were killed, and clears up; for whoever holds the run lock."""
         self._attempt(partial(mark_interrupted, self.log_folder, self.flow.pipeline.name))
-        path = self.compiled.checkpoint.path
+        path, files = self.compiled.checkpoint.path, LocalFiles()
         if is_local(path):
-            store = CheckpointStore(LocalFiles(), path)
+            store = CheckpointStore(files, path)
             for folder in (store.path, store.batch_folder(self.compiled.batch_id)):
-                self._attempt(partial(LocalFiles().sweep, folder))
+                self._attempt(partial(files.sweep, folder))
 
     def run_locked(self) -> RunResult:
         """Runs the flow for a caller that holds the run lock, on any thread; else as `run`."""

@@ -192,20 +192,26 @@ def _tables(log: Mapping[str, Any], prepared: PreparedFlow) -> dict[str, str]:
     Raises:
         RollbackError: some are not of this project, which is a copy of the one that wrote them.
     """
-    found, elsewhere = {}, []
+    found, elsewhere, lakehouse = {}, [], f"{prepared.compiled.base_path}/"
     for step in log["steps"]:
         said, step_id = step.get("destination"), step["id"]
+        compiled = prepared.compiled.steps.get(step_id)
+        now = compiled.settings.destination if compiled else None
         if said is not None and said["format"] == "delta":
             before, after = said["version_before"], said["version_after"]
             if after is None or before != after:
                 found[step_id] = said["path"]
-                if not _is_of(prepared, step_id, said["path"]):
+                is_there_now = now is not None and said["path"] == now.path
+                if not is_there_now and not said["path"].startswith(lakehouse):
                     elsewhere.append(f"{step_id}: {said['path']}")
-        elif said is None and step["status"] not in _NOT_STARTED:
-            compiled = prepared.compiled.steps.get(step_id)
-            destination = compiled.settings.destination if compiled else None
-            if destination is not None and destination.path and destination.format == "delta":
-                found[step_id] = destination.path
+        elif (
+            said is None
+            and step["status"] not in _NOT_STARTED
+            and now is not None
+            and now.path
+            and now.format == "delta"
+        ):
+            found[step_id] = now.path
     if elsewhere:
         raise RollbackError(
             f"run {log['run_id']} wrote to another place than this project does, nothing was "
@@ -214,13 +220,6 @@ def _tables(log: Mapping[str, Any], prepared: PreparedFlow) -> dict[str, str]:
             "where the run was",
         )
     return found
-
-
-def _is_of(prepared: PreparedFlow, step_id: str, path: str) -> bool:
-    """Whether a table is where the flow has it now, or elsewhere in its lakehouse."""
-    step = prepared.compiled.steps.get(step_id)
-    now = step.settings.destination.path if step else None
-    return path == now or path.startswith(f"{prepared.compiled.base_path}/")
 
 
 def _milliseconds(moment: str) -> int:

@@ -41,8 +41,7 @@ class Watch:
 
     Attributes:
         stopped: whether the run is being stopped.
-        why_stopped: the reason, for people; it holds before there is one.
-        has_run_out: whether the reason is that the run's time was up.
+        has_run_out: whether that is because the run's time was up.
     """
 
     def __init__(
@@ -53,13 +52,18 @@ class Watch:
     ) -> None:
         self._spark_context, self._clock = spark_context, clock
         self._deadline = None if seconds_left is None else clock() + seconds_left
-        self.why_stopped, self.has_run_out = "the run was stopped", False
+        self.has_run_out = False
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
+
+    @property
+    def why_stopped(self) -> str:
+        """The reason, for people; it holds before there is one."""
+        return "the run's time was up" if self.has_run_out else "the run was stopped"
 
     @contextmanager
     def attempt(self, step_id: str, limit_seconds: float | None) -> Iterator[None]:
@@ -131,7 +135,7 @@ class Watch:
         while not self._over.wait(_LOOK_SECONDS):
             now = self._clock()
             if self._deadline is not None and now >= self._deadline and not self.stopped.is_set():
-                self.why_stopped, self.has_run_out = "the run's time was up", True
+                self.has_run_out = True
                 self.stop()
             with self._lock:
                 for watched in self._watched.values():

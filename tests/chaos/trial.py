@@ -74,24 +74,15 @@ class Trial:
         last = place.day(1)
         if last.returncode not in (0, CHECK_FAILED):
             self.wrong.append(f"the last run ended with {last.returncode}: {last.stderr[-2000:]}")
-        self._compare("lakehouse", place.state(), before.state)
-        statuses = {log["status"] for log in place.logs()}
-        if "running" in statuses:
+        if any(log["status"] == "running" for log in place.logs()):
             self.wrong.append("a log says 'running'")
-        self._compare("litter", place.litter(), ["lake/parted.__previous"])
-        return place
-
-    def _compare(self, what: str, found: Any, expected: Any) -> None:
-        if found == expected:
-            return
-        names = found if isinstance(found, dict) else {"": found}
-        for name in names:
-            one = found[name] if isinstance(found, dict) else found
-            other = expected.get(name) if isinstance(expected, dict) else expected
+        found = {**place.state(), "litter": place.litter()}
+        expected = {**before.state, "litter": ["lake/parted.__previous"]}
+        for name in sorted({*found, *expected}):
+            one, other = found.get(name), expected.get(name)
             if one != other:
-                self.wrong.append(
-                    f"{what} {name}: {str(one)[:3000]} instead of {str(other)[:3000]}"
-                )
+                self.wrong.append(f"{name}: {str(one)[:3000]} instead of {str(other)[:3000]}")
+        return place
 
 
 def named_deaths() -> Iterator[Death]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus
 
 import keyring
 import pytest
@@ -17,6 +15,7 @@ from pipelines.errors import DatasourceError
 from pipelines.execution.retry import describe_failure
 from pipelines.prepared import Options, PreparedFlow
 from pipelines.run_pipeline import main
+from tests.unit.secret_store.secret_forms import forms
 from tests.unit.secret_store.test_keyring import MemoryKeyring
 from tests.unit.secret_store.vault_server import (
     JWT,
@@ -106,24 +105,6 @@ COMMANDS = (
 class Project(NamedTuple):
     root: Path
     vault: FakeVault
-
-
-def forms(secret: str) -> set[str]:
-    """The secret in the forms that it takes in texts, whole."""
-    raw = secret.encode()
-    encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
-    return {
-        secret,
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        html.escape(secret, quote=False),
-        repr(secret)[1:-1],
-        *encoded,
-    }
 
 
 def traces(secret: str) -> set[str]:

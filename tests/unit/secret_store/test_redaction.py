@@ -1,40 +1,22 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
 import sys
 import threading
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.secret_store.redaction import HIDDEN, Redactor
+from tests.unit.secret_store.secret_forms import forms
 
 # What stands in for a secret is made of stars; text of stars may come out of a secret's place.
 SECRETS = st.text(
     st.characters(blacklist_categories=("Cs",), blacklist_characters="*"), min_size=4, max_size=30
 )
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="*"))
-
-
-def forms(secret: str) -> set[str]:
-    return {
-        secret,
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        html.escape(secret, quote=False),
-        repr(secret)[1:-1],
-        base64.b64encode(secret.encode()).decode(),
-        base64.urlsafe_b64encode(secret.encode()).decode(),
-    }
 
 
 @given(SECRETS, TEXTS, TEXTS)

@@ -14,7 +14,7 @@ import pytest
 import typer
 import yaml
 
-from pipelines.command_words import one_value_an_option
+from pipelines.commands.words import one_value_an_option
 from pipelines.console.findings import FINDING_FORMATS
 from pipelines.run_pipeline import app
 

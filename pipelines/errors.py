@@ -21,6 +21,7 @@ PipelineError                      anything that this project raises on purpose
 ├── SecretNotFoundError            a secret that no provider has
 ├── SecretStoreError               a place of secrets that refuses, or is set up wrongly
 │   └── SecretStoreDownError       one that does not answer, or not yet
+├── StorageError                   a file of the run that cannot be written
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
 ├── SampleOdsError                 the sample ODS could not be made, changed or read
 └── JarResolutionError             Spark's jars could not be had
@@ -29,6 +30,7 @@ PipelineError                      anything that this project raises on purpose
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -260,6 +262,20 @@ class SecretStoreError(PipelineError):
 
 class SecretStoreDownError(SecretStoreError):
     """A place of secrets that does not answer, or not yet; it may once it is asked again."""
+
+
+class StorageError(PipelineError):
+    """A file of the run that cannot be written: no space, no right, no such place."""
+
+    @classmethod
+    def of(cls, error: OSError, path: object) -> StorageError:
+        """``error``, met while writing ``path``."""
+        hint = "may this user write there?"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "free some space, then run the same batch again: it goes on where it stopped"
+        elif error.errno == errno.EROFS:
+            hint = "it is mounted read-only: a disk may have failed"
+        return cls(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
 
 
 class LockHeldError(PipelineError):

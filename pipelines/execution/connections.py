@@ -71,11 +71,18 @@ class Connections:
         return value
 
     def datasource(self, name: str) -> DataSource:
-        """A datasource, ready to be read."""
-        settings = self._filled(self._compiled().datasources[name])
+        """A datasource, ready to be read.
+
+        A connection that was silent for as long as the longest step may take counts as lost: what
+        waits in a driver's socket cannot be cancelled otherwise.
+        """
+        compiled = self._compiled()
+        settings = self._filled(compiled.datasources[name])
         if settings.get("path"):
             settings["path"] = absolute_path(settings["path"], self._project_dir)
-        source = DataSource.from_settings(name, settings)
+        source = replace(
+            DataSource.from_settings(name, settings), silent_seconds=compiled.longest_step_seconds
+        )
         if source.password is not None:
             self._redactor.add(source.password.get_secret_value())
         self._hide_place(source)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines.errors import StorageError
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -58,8 +60,18 @@ class LocalFiles:
             return None
 
     def write(self, path: str, text: str) -> None:
-        """Puts ``text`` at ``path``: under a temporary name, synced, then renamed."""
-        target = local_path(path)
+        """Puts ``text`` at ``path``: under a temporary name, synced, then renamed.
+
+        Raises:
+            StorageError: it cannot be written; what was there before still is.
+        """
+        try:
+            self._write(local_path(path), text)
+        except OSError as error:
+            raise StorageError.of(error, path) from error
+
+    @staticmethod
+    def _write(target: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import LockHeldError
+from pipelines.errors import LockHeldError, StorageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,7 +34,14 @@ class RunLock:
 
         Raises:
             LockHeldError: another run has it; names the run, its process and since when.
+            StorageError: its file cannot be written.
         """
+        try:
+            return self._taken()
+        except OSError as error:
+            raise StorageError.of(error, self._file) from error
+
+    def _taken(self) -> RunLock:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -48,8 +55,12 @@ class RunLock:
                 where=str(self._file),
                 hint="wait for it, or stop that process",
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(self._holder).encode(), 0)
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(self._holder).encode(), 0)
+        except OSError:
+            os.close(handle)
+            raise
         self._handle = handle
         return self
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
 
 DEFAULT_THREADS = 4
+_LOOK_SECONDS = 0.5
 
 
 def run_plan(
@@ -49,9 +51,7 @@ def run_plan(
         fail_fast: whether the first failure stops the rest.
         now: the clock.
     """
-    run = _Run(context, watch, fail_fast, now)
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="step") as pool:
-        yield from run.events(pool)
+    yield from _Run(context, watch, threads, fail_fast, now).events()
 
 
 class _Run:
@@ -61,26 +61,52 @@ class _Run:
         self,
         context: RunContext,
         watch: Watch,
+        threads: int,
         fail_fast: bool,
         now: Callable[[], datetime],
     ) -> None:
-        self.context, self.watch, self.fail_fast, self.now = context, watch, fail_fast, now
+        self.context, self.watch, self.now = context, watch, now
+        self.threads, self.fail_fast = threads, fail_fast
         self.graph = context.compiled.plan.graph
         self.sorter = self.graph.sorter()
         self.happened: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.broken: dict[str, str] = {}
-        self.running = 0
+        self.waiting: deque[CompiledStep] = deque()
+        self.at_work: dict[str, CompiledStep] = {}
 
-    def events(self, pool: ThreadPoolExecutor) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         while self.sorter.is_active():
             for node in self._in_order(self.sorter.get_ready()):
-                yield from self._take(node, pool)
-            if self.running:
-                event = self.happened.get()
+                yield from self._take(node)
+            while self.waiting and len(self.at_work) < self.threads:
+                self._start(self.waiting.popleft())
+            if self.at_work:
+                event = self._next_event()
                 yield event
                 if isinstance(event, StepFinished):
-                    self.running -= 1
+                    del self.at_work[event.result.id]
                     self._done(event.result)
+
+    def _start(self, step: CompiledStep) -> None:
+        self.at_work[step.id] = step
+        # What hangs for ever in a driver's socket must not keep a stopped process from its end.
+        threading.Thread(target=self._work, args=(step,), name=step.id, daemon=True).start()
+
+    def _next_event(self) -> Event:
+        """What happens next; a stopped step that does not come back is given up."""
+        while True:
+            with suppress(queue.Empty):
+                return self.happened.get(timeout=_LOOK_SECONDS)
+            for step_id in self.watch.given_up() & self.at_work.keys():
+                return StepFinished(self._given_up(self.at_work[step_id]), self.now())
+
+    def _given_up(self, step: CompiledStep) -> StepResult:
+        error = ErrorInfo(
+            "StepCancelledError",
+            f"{self.watch.why_stopped}, and the step did not come back; "
+            "the next run of the batch looks at what it left",
+        )
+        return replace(unreached(step, "", Status.CANCELLED), finished_at=self.now(), error=error)
 
     def _in_order(self, nodes: tuple[str, ...]) -> list[str]:
         """Steps in the flow's order, barriers first."""
@@ -90,7 +116,7 @@ class _Run:
             step_id for step_id in steps if step_id in ready
         ]
 
-    def _take(self, node: str, pool: ThreadPoolExecutor) -> Iterator[Event]:
+    def _take(self, node: str) -> Iterator[Event]:
         """Starts ``node``, or says why it does not start."""
         cause = self._cause_above(node)
         if node not in self.graph.steps:
@@ -103,8 +129,7 @@ class _Run:
         if decision is not None and decision.status is Status.BLOCKED:
             self.broken[node] = cause
         if decision is None:
-            self.running += 1
-            pool.submit(self._work, step)
+            self.waiting.append(step)
             return
         result = left_out_result(step, decision, self.now())
         yield StepFinished(result, self.now())
@@ -156,7 +181,7 @@ class _Run:
         self.sorter.done(result.id)
 
     def _work(self, step: CompiledStep) -> None:
-        """On a thread of the pool: the step, attempt by attempt, to its final event."""
+        """On a thread of its own: the step, attempt by attempt, to its final event."""
         try:
             result = run_step(step, self.context, self.watch, self.happened.put, self.now)
         except BaseException as error:  # the run must not wait for ever for this step's end

@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import StepCancelledError, StepTimeoutError
+from pipelines.errors import DatasourceError, StepCancelledError, StepTimeoutError
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 7.0
+"""For an attempt of a stopped run whose jobs were cancelled: a run ends within ten."""
 
 
 @dataclass
@@ -25,6 +27,7 @@ class _Watched:
     group: str
     deadline: float | None
     limit_seconds: float | None
+    step_id: str = ""
     why: str = ""
 
 
@@ -57,6 +60,7 @@ class Watch:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self.stopped = threading.Event()
+        self._stopped_at = clock()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
 
@@ -75,7 +79,7 @@ class Watch:
         """
         group = f"{step_id}/{uuid.uuid4().hex[:8]}"
         deadline = None if limit_seconds is None else self._clock() + limit_seconds
-        watched = _Watched(group, deadline, limit_seconds)
+        watched = _Watched(group, deadline, limit_seconds, step_id)
         with self._lock:
             self._watched[group] = watched
         try:
@@ -85,8 +89,11 @@ class Watch:
                 yield
         except Exception as error:
             if watched.why == "timeout":
+                told = f"not done after {limit_seconds:g} s; its Spark jobs were cancelled"
+                if isinstance(error, DatasourceError):
+                    told += f", and it waited for {error.where}"
                 raise StepTimeoutError(
-                    f"not done after {limit_seconds:g} s; its Spark jobs were cancelled",
+                    told,
                     where=step_id,
                     hint="raise timeout_seconds, or look at the plan with debug: true",
                 ) from error
@@ -109,10 +116,19 @@ class Watch:
 
     def stop(self) -> None:
         """Cancels all attempts, and those to come."""
+        if not self.stopped.is_set():
+            self._stopped_at = self._clock()
         self.stopped.set()
         with self._lock:
             for watched in self._watched.values():
                 watched.why = watched.why or "stop"
+
+    def given_up(self) -> set[str]:
+        """Steps of a stopped run whose attempt has not come back for so long that it hangs."""
+        if not self.stopped.is_set() or self._clock() - self._stopped_at < _PATIENCE_SECONDS:
+            return set()
+        with self._lock:
+            return {watched.step_id for watched in self._watched.values()}
 
     def close(self) -> None:
         """Ends the watching."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import UsageError, near_names
+from pipelines.errors import StorageError, UsageError, near_names
 from pipelines.results import (
     Event,
     RunFinished,
@@ -201,6 +201,13 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def _write_whole(file: Path, text: str, run_id: str) -> None:
     """Under a temporary name that says whose it is, synced, then renamed; for the owner only."""
+    try:
+        _write(file, text, run_id)
+    except OSError as error:
+        raise StorageError.of(error, file) from error
+
+
+def _write(file: Path, text: str, run_id: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{run_id}.")
     try:

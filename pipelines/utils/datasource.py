@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ _ENGINE_OPTIONS: Mapping[str, Mapping[str, str]] = {
         "applicationName": "pipelines",
     },
 }
+# In which the drivers count their `socketTimeout`.
+_UNITS_A_SECOND = {"postgresql": 1, "sqlserver": 1_000}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class DataSource:
         extra_options: Spark reader options; they win over what is set here.
         identifier_case: casing of the columns that come out: ``preserve``, ``lower``, ``upper``.
         take: what of the rows `read` gives; None is all.
+        silent_seconds: how long a connection may be silent before it counts as lost.
     """
 
     name: str
@@ -68,6 +72,7 @@ class DataSource:
     extra_options: Mapping[str, Any] = field(default_factory=dict)
     identifier_case: str = "preserve"
     take: Callable[[DataFrame], DataFrame] | None = field(default=None, repr=False)
+    silent_seconds: float | None = None
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> DataSource:
@@ -127,7 +132,10 @@ class DataSource:
         said = {key.lower() for key in self._in_address}
         if "ssl" in said or (self._is_near and self.engine == "postgresql"):
             said.add("sslmode")
-        defaults = _ENGINE_OPTIONS.get(self.engine, {})
+        defaults = dict(_ENGINE_OPTIONS.get(self.engine, {}))
+        if self.silent_seconds is not None and self.engine in _UNITS_A_SECOND:
+            units = math.ceil(self.silent_seconds * _UNITS_A_SECOND[self.engine])
+            defaults["socketTimeout"] = str(units)
         return {key: value for key, value in defaults.items() if key.lower() not in said}
 
     def options(self) -> dict[str, str]:

@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.sample_ods.csv_files import write_csv_files
 from pipelines.sample_ods.generator import generate
-from tests.e2e.postgres_server import load_csv, postgres
 from tests.e2e.project import ROOT, Workplace, statuses
+from tests.postgres_server import postgres
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
@@ -24,18 +24,17 @@ def test_main_flow_runs_on_postgresql_with_the_rights_of_the_example(tmp_path: P
         folder = tmp_path / "csv"
         folder.mkdir()
         write_csv_files(generate(300, 11).rows(), folder)
-    with postgres(tmp_path / "pg") as (host, port):
-        load_csv(host, port, folder)
-        with psycopg.connect(host=host, port=port, user="postgres", dbname="postgres") as owner:
-            owner.execute(GRANTS.read_text(encoding="utf-8"))
+    with postgres() as server:
+        server.load_csv(folder)
+        server.execute(GRANTS.read_text(encoding="utf-8"))
         with (
-            psycopg.connect(host=host, port=port, user="edfi_reader", dbname="postgres") as reader,
+            server.connect("edfi_reader") as reader,
             pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
         ):
             reader.execute("delete from edfi.Student")
         place = Workplace(
             tmp_path,
-            f"jdbc:postgresql://{host}:{port}/postgres",
+            server.url,
             user="edfi_reader",
             driver="org.postgresql.Driver",
         )

@@ -85,6 +85,22 @@ def test_options_when_the_engine_is_known_then_driver_and_limits_are_set(
     assert PASSWORD not in repr(source)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("jdbc:postgresql://db.example/ods", "91"),
+        ("jdbc:sqlserver://db.example;databaseName=ods", "90500"),
+        ("jdbc:postgresql://db.example/ods?socketTimeout=5", None),
+        ("jdbc:derby:data/ods", None),
+    ],
+)
+def test_options_when_steps_have_a_time_limit_then_no_connection_is_silent_for_longer(
+    url: str, told: str | None
+) -> None:
+    options = DataSource("ods", url=url, silent_seconds=90.5).options()
+    assert options.get("socketTimeout") == told
+
+
 def test_options_when_given_by_hand_then_they_win() -> None:
     source = DataSource.from_settings(
         "ods",

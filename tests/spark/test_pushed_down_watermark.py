@@ -6,14 +6,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
-from tests.e2e.postgres_server import postgres
+from tests.postgres_server import postgres
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Project
 
 pytestmark = pytest.mark.postgres
@@ -51,19 +48,15 @@ update edfi.student set "FirstName" = 'Ada', "LastModifiedDate" = '2026-01-02 10
 
 
 def test_watermark_when_the_source_is_postgresql_then_only_new_rows_leave_the_server(
-    project: Callable[..., Project], tmp_path: Path
+    project: Callable[..., Project],
 ) -> None:
-    with postgres(tmp_path / "pg") as (host, port):
-        address = f"host={host} port={port} user=postgres dbname=postgres"
-        with psycopg.connect(address, autocommit=True) as connection:
-            for statement in SET_UP.strip().split(";\n"):
-                connection.execute(statement.rstrip(";"))  # type: ignore[arg-type]
-        url = f"jdbc:postgresql://{host}:{port}/postgres"
-        made = project(FLOW, f"datasources: {{ods: {{type: jdbc, url: '{url}', user: postgres}}}}")
+    with postgres() as server:
+        server.execute(*SET_UP.strip().rstrip(";").split(";\n"))
+        source = f"{{type: jdbc, url: '{server.url}', user: postgres}}"
+        made = project(FLOW, f"datasources: {{ods: {source}}}")
         made.run(run_date=date(2026, 1, 1), batch_id="one")
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(CHANGED)  # type: ignore[arg-type]
-        log = tmp_path / "pg" / "log"
+        server.execute(CHANGED)
+        log = server.folder / "log"
         before = log.stat().st_size
         ran = made.run(run_date=date(2026, 1, 2), batch_id="two")
         asked = log.read_text(encoding="utf-8")[before:]

@@ -14,7 +14,6 @@ from datetime import datetime, time, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import psycopg
 import pytest
 
 from pipelines.history_run import HistoryRun
@@ -23,7 +22,7 @@ from pipelines.prepared import Options
 from pipelines.sample_ods.derby_sql import literal
 from pipelines.sample_ods.generator import apply_changes, generate
 from pipelines.sample_ods.stamps import FIRST_DAY
-from tests.e2e.postgres_server import postgres
+from tests.postgres_server import postgres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,17 +136,13 @@ def derby(spark: SparkSession, folder: Path) -> Iterator[Database]:
 
 @contextmanager
 def postgresql(_: SparkSession, folder: Path) -> Iterator[Database]:
-    with (
-        postgres(folder / "pg") as (host, port),
-        psycopg.connect(host=host, port=port, user="postgres", autocommit=True) as connection,
-    ):
+    with postgres() as server, server.connect() as connection:
 
         def execute(statements: Iterable[str]) -> None:
             for one in statements:
                 connection.execute(one)
 
-        url = f"jdbc:postgresql://{host}:{port}/postgres"
-        yield Database(f"{{type: jdbc, url: '{url}', user: postgres}}", execute)
+        yield Database(f"{{type: jdbc, url: '{server.url}', user: postgres}}", execute)
 
 
 @pytest.mark.parametrize(

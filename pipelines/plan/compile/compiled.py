@@ -181,6 +181,12 @@ class CompiledPlan:
     timeout_seconds: float | None = None
     findings: tuple[Finding, ...] = field(default=())
 
+    @property
+    def longest_step_seconds(self) -> float | None:
+        """The longest time limit of an attempt of its steps; None where one has none."""
+        limits = [step.timeout_seconds for step in self.steps.values()]
+        return None if None in limits else max(filter(None, limits), default=None)
+
 
 def in_named_file(finding: Finding, document: Document, place: Place) -> Finding:
     """A finding in a file that the flow names at ``place``, which it then tells too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.errors import SqlError
@@ -11,6 +11,7 @@ from pipelines.errors import SqlError
 _MAX_CAUSES = 12
 _STACK = re.compile(r"\n\s*(?:at |\.\.\. \d+ more|Caused by: |JVM stacktrace)", re.MULTILINE)
 _LOST_MESSAGE = "Cannot find main error class"
+_CAUSE_UNTOLD = "TASK_WRITE_FAILED"
 _DATA_STATES = ("22", "23", "21")
 _SQLSERVER = "com.microsoft.sqlserver.jdbc.SQLServerException"
 # Its driver makes S0001 and the like of most errors, which says nothing; the server's number does.
@@ -84,7 +85,6 @@ def as_sql_error(error: BaseException, where: str = "") -> SqlError:
     Server's driver gives no class.
     """
     chain = causes(error)
-    condition = next((cause.condition for cause in chain if cause.condition), "")
     states = [cause.sql_state for cause in chain if cause.sql_state]
     database = next((cause for cause in chain if _is_sql_exception(cause)), None)
     best = database or _most_telling(chain)
@@ -92,9 +92,10 @@ def as_sql_error(error: BaseException, where: str = "") -> SqlError:
     message = _NOISE.sub("", _PREFIX.sub("", best.message)).strip() or best.short_name
     if any(one[:2] in _DATA_STATES or _UNCLASSED_STATE.fullmatch(one) for one in states):
         message = _QUOTED.sub("'…'", message)
+    outermost = next((cause.condition for cause in chain if cause.condition), "")
     return SqlError(
         message,
-        condition=condition,
+        condition=best.condition or outermost,
         sql_state=state,
         java_class=best.class_name,
         where=where,
@@ -108,12 +109,18 @@ def _is_sql_exception(cause: Cause) -> bool:
 
 
 def _most_telling(chain: tuple[Cause, ...]) -> Cause:
-    """The innermost cause with an error condition and a text of its own, else the innermost."""
+    """The innermost cause with an error condition and a text of its own, else the innermost.
+
+    Of a write that failed in a task the condition says where, and the innermost cause why.
+    """
     with_condition = [
         cause for cause in chain if cause.condition and _LOST_MESSAGE not in cause.message
     ]
-    if with_condition:
+    if with_condition and with_condition[-1].condition != _CAUSE_UNTOLD:
         return with_condition[-1]
+    if with_condition and chain[-1].message:
+        where = _NOISE.sub("", with_condition[-1].message).strip().rstrip(".")
+        return replace(with_condition[-1], message=f"{where}: {chain[-1].message}")
     with_text = [cause for cause in chain if cause.message]
     return with_text[-1] if with_text else chain[-1]
 

@@ -40,7 +40,9 @@ def connect(tmp_path: Path) -> Connect:
             }
         )
         plan = SimpleNamespace(
-            names={"vars": {"host": "db.example"}}, datasources=datasources or {"ods": ODS}
+            names={"vars": {"host": "db.example"}},
+            datasources=datasources or {"ods": ODS},
+            longest_step_seconds=90.0,
         )
         loader = SqlLoader(tmp_path)
         return Connections(environment, tmp_path, loader, compiled or (lambda: plan))
@@ -74,6 +76,7 @@ def test_datasource_is_filled_in_and_its_secrets_hidden(connect: Connect, tmp_pa
     assert source.options()["password"] == "p@ss word"
     assert source.options()["oracle.net.wallet"] == "/wallets/1"
     assert source.options()["fetchsize"] == "7"
+    assert source.silent_seconds == 90.0
     assert "p@ss word" not in repr(source)
     told = connections.redact("p@ss word | p%40ss%20word | p%40ss+word | /wallets/1 | ada")
     assert told == "*** | *** | *** | *** | ada"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.errors import StorageError
 from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
 
 
@@ -88,11 +90,11 @@ def test_broken_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     files.write(path, "old")
 
     def breaks(handle: int) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", breaks)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(StorageError, match=r"(?s)a: cannot write: No space.*free some space"):
             files.write(path, "new")
     assert files.read(path) == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a"]

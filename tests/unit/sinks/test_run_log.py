@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import UsageError
+from pipelines.errors import StorageError, UsageError
 from pipelines.results import (
     Attempt,
     AttemptFailed,
@@ -172,7 +172,7 @@ def test_failed_write_leaves_old_log(
     with monkeypatch.context() as patch:
         patch.setattr(os, function, breaks)
         patch.setattr(Path, "replace", breaks)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(StorageError, match="cannot write: no space left"):
             sink.handle(StepStarted(STEPS[0], at(1)))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 

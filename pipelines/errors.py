@@ -14,6 +14,7 @@ PipelineError                      anything that this project raises on purpose
 │   ├── DatasourceError            a database or file that could not be read
 │   ├── ScriptError                a script that broke or returned no DataFrame
 │   ├── StepTimeoutError           the step's time was up; its jobs were cancelled
+│   ├── JavaEndedError             Spark's Java process has ended, and the run with it
 │   └── StepCancelledError         the run was stopped; the step's jobs were cancelled
 ├── DataQualityError               exit 3: a check of severity error failed
 ├── RunTimeoutError                exit 1: the run's time was up; its steps were cancelled
@@ -232,6 +233,10 @@ class ScriptError(StepError):
 
 class StepTimeoutError(StepError):
     """The step's time was up; its jobs were cancelled."""
+
+
+class JavaEndedError(StepError):
+    """Spark's Java process has ended, and the run with it."""
 
 
 class StepCancelledError(StepError):

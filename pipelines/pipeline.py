@@ -255,11 +255,12 @@ class Pipeline(PreparedFlow):
     def _session(self, stack: ExitStack) -> SparkSession:
         """The given session, or one of the run's own, stopped with the run."""
         if self.spark is None:
+            from pipelines.execution.session import stop_session
             from pipelines.spark_start import start_spark
 
             session = start_spark(self)
             owner = self._together.stack if self._together else stack
-            owner.callback(self._attempt, session.stop)
+            owner.callback(self._attempt, partial(stop_session, session))
             self.spark = session
             owner.callback(setattr, self, "spark", None)
         return self.spark

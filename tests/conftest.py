@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import SparkSession
 
     from pipelines.pipeline import Pipeline
@@ -139,15 +141,21 @@ class Project:
         flow: str = "main_flow",
         *,
         on_event: Callable[[Event], object] | None = None,
+        clock: Callable[[], datetime] | None = None,
         **options: Any,
     ) -> Ran:
         """Runs a flow in the suite's session; options as the CLI's, the batch is `b1`."""
         from pipelines.pipeline import Options, Pipeline
+        from pipelines.results import utc_now
 
         options.setdefault("batch_id", "b1")
         told = Told(on_event)
         engine = Pipeline(
-            flow, Options(project_dir=self.root, **options), sinks=[told], spark=self.spark
+            flow,
+            Options(project_dir=self.root, **options),
+            sinks=[told],
+            spark=self.spark,
+            now=clock or utc_now,
         )
         result = engine.run()
         assert result.error is None, result.error

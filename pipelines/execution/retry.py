@@ -11,6 +11,7 @@ import tenacity
 
 from pipelines.errors import (
     DataQualityError,
+    JavaEndedError,
     PipelineError,
     SecretStoreDownError,
     SqlError,
@@ -81,6 +82,7 @@ class Verdict:
 _BY_KIND: Mapping[type[BaseException], Verdict] = {
     StepTimeoutError: Verdict(True, "time-out of the step"),
     DataQualityError: Verdict(False, "a failed check stays failed"),
+    JavaEndedError: Verdict(False, "a new run starts a new one"),
     StepCancelledError: Verdict(False, "the run was stopped"),
     SecretStoreDownError: Verdict(True, "secrets out of reach"),
 }

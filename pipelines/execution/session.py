@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError
+from pipelines.errors import JavaEndedError, PipelineError
+from pipelines.utils.sql_runner import causes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession as SparkSession  # noqa: PLC0414 - for rooms that must not import Spark
 
+_OUT_OF_MEMORY = 52
+"""Spark's exit code."""
+_ENDING_SECONDS = 5.0
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 # What docs/performance.md measured best for one machine; an environment's conf wins over it.
@@ -109,6 +115,40 @@ def start_session(
     return spark
 
 
+def end_of_java(spark: SparkSession, error: Exception | None = None) -> JavaEndedError | None:
+    """What became of the Java process that this one has started; None while it lives.
+
+    Args:
+        spark: the session.
+        error: what may come of its end; a process that hangs up is about to end.
+    """
+    process = getattr(spark.sparkContext._gateway, "proc", None)
+    if process is None:
+        return None
+    if error is not None and _has_hung_up(error):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING_SECONDS)
+    if process.poll() is None:
+        return None
+    code = process.returncode
+    why, hint = f"with exit code {code}", "'--debug' shows what it said last"
+    if code == _OUT_OF_MEMORY:
+        why = "since its memory was full"
+        hint = "raise spark.driver.memory in the config, or read in smaller parts"
+    elif code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        why = "since it was killed"
+        hint = "the system's log says whether the machine's memory was full"
+    return JavaEndedError(
+        f"Spark's Java process has ended, {why}",
+        hint=f"{hint}; then run the same batch again",
+    )
+
+
+def _has_hung_up(error: Exception) -> bool:
+    names = {name for cause in causes(error) for name in (cause.class_name, *cause.bases)}
+    return not names.isdisjoint(("JvmEnded", "Py4JNetworkError", "ConnectionError"))
+
+
 def clone_session(spark: SparkSession, conf: Mapping[str, str]) -> SparkSession:
     """A session with the settings and temp views of ``spark``, whose own leak nothing out."""
     from pyspark.sql import SparkSession
@@ -118,6 +158,12 @@ def clone_session(spark: SparkSession, conf: Mapping[str, str]) -> SparkSession:
     for key, value in conf.items():
         session.conf.set(key, value)
     return session
+
+
+def stop_session(spark: SparkSession) -> None:
+    """Ends Spark, unless its Java process has come to its end before."""
+    if end_of_java(spark) is None:
+        spark.stop()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pipelines.execution.attempt import Outcome, abandon, run_attempt
 from pipelines.execution.checkpoints import Marker
 from pipelines.execution.resume import unreached
 from pipelines.execution.retry import call_with_retry, describe_failure
+from pipelines.execution.session import end_of_java
 from pipelines.results import (
     Attempt,
     AttemptFailed,
@@ -79,8 +80,14 @@ class _StepRun:
     def _attempt(self, number: int) -> Outcome:
         with self.context.turn(self.step):
             self.attempt_started = self.now()
-            with self.watch.attempt(self.step.id, self.step.timeout_seconds):
-                return run_attempt(self.step, self.context, number)
+            try:
+                with self.watch.attempt(self.step.id, self.step.timeout_seconds):
+                    return run_attempt(self.step, self.context, number)
+            except Exception as error:
+                ended = end_of_java(self.context.spark, error)
+                if ended is None:
+                    raise
+                raise ended from error
 
     def _on_failure(self, number: int, error: BaseException, wait_seconds: float) -> None:
         attempt = self._note(describe_failure(error, self.context.redact))
@@ -113,6 +120,8 @@ class _StepRun:
 
     def _abandoned(self, info: ErrorInfo) -> ErrorInfo:
         """Undoes what the step's attempts left; a failure to do so is added to the message."""
+        if end_of_java(self.context.spark):
+            return info  # the next run of the batch looks at what is there
         try:
             with self.context.turn(self.step), self.watch.cleaning_up(self.step.id):
                 abandon(self.step, self.context)

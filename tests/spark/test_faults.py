@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,31 @@ def test_source_when_its_table_changes_then_the_destination_decides_and_names_wh
     assert 'relation "people" does not exist' in told.message
     assert "datasource db" in told.message
     assert made.rows("overwrite") == [(1, "7", None)]
+
+
+@pytest.mark.postgres
+def test_time_when_it_is_of_a_night_that_clocks_change_then_is_stored_as_it_is(
+    project: MakeProject, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        steps = """
+        - name: nights
+          source: {datasource: db, table: nights, incremental: {column: at}}
+          destination: {path: "{{ base_path }}/nights", mode: append}
+        """
+        made = project(steps, _datasource(server.url))
+        server.execute("drop table if exists nights", "create table nights (at timestamp)")
+        for batch, moment in enumerate(("2026-03-08 02:30:00", "2026-11-01 01:30:00")):
+            server.execute(f"insert into nights values ('{moment}')")
+            assert made.run(batch_id=str(batch)).statuses == {"nights": "success"}
+        nights = made.spark.read.format("delta").load(made.path("nights"))
+        told = sorted(row[0] for row in nights.selectExpr("cast(at as string)").collect())
+        assert told == ["2026-03-08 02:30:00", "2026-11-01 01:30:00"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_row_when_it_is_poison_then_the_table_stays_and_its_value_is_not_shown(

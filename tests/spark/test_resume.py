@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.errors import UsageError
 from pipelines.execution.checkpoints import CheckpointStore
+from pipelines.results import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,10 @@ def _stage(made: Project) -> Any:
 
 @pytest.fixture(scope="module")
 def repeated(project: Callable[..., Project]) -> tuple[Project, Any, Any, Ran, Ran]:
-    """A batch whose markers could not be written, the same batch again, and once more."""
+    """A batch whose markers could not be written, the same batch again, and once more.
+
+    The clock was some hours fast at first: commits seem older than the batch.
+    """
     made = project(KINDS, HEAD, SQL)
     save = CheckpointStore.save_marker
 
@@ -83,7 +87,10 @@ def repeated(project: Callable[..., Project]) -> tuple[Project, Any, Any, Ran, R
     patch = pytest.MonkeyPatch()
     patch.setattr(CheckpointStore, "save_marker", crash)
     try:
-        crashed = made.run(select=("+reader", *TABLES[:-1], "files"))
+        crashed = made.run(
+            select=("+reader", *TABLES[:-1], "files"),
+            clock=lambda: utc_now() + timedelta(hours=20),
+        )
     finally:
         patch.undo()
     assert CheckpointStore.save_marker is save

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_CLOCK_SKEW_MS = 24 * 60 * 60 * 1000
+"""A batch's commits may seem older than the batch: by so much if a fast clock was set right."""
 _TXN_APP = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
 _SKIP_EMPTY = "spark.databricks.delta.skipRecordingEmptyCommits"
@@ -84,8 +86,9 @@ class DeltaTarget:
     def _own_commits(self) -> list[Commit]:
         """This batch's commits of this step that stand, newest first."""
         own: list[Commit] = []
+        oldest = self._context.batch.started_at_ms - _CLOCK_SKEW_MS
         for commit in self._log.standing():
-            if commit.timestamp_ms < self._context.batch.started_at_ms:
+            if commit.timestamp_ms < oldest:
                 break
             if self._is_own(commit):
                 own.append(commit)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import Any
 
-from pipelines.execution.session import _java_output_to
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from pipelines.execution.retry import judge_failure
+from pipelines.execution.session import _java_output_to, end_of_java
 
 SPEAK = "echo out; echo err >&2"
 
@@ -29,3 +31,33 @@ def test_java_output_when_debugging_then_is_on_stderr_and_never_among_results(
     with _java_output_to(None):
         subprocess.run(SPEAK, shell=True, check=True)
     assert capfd.readouterr() == ("", "out\nerr\n")
+
+
+@pytest.mark.parametrize(
+    ("how", "told", "advice"),
+    [
+        ("raise SystemExit(52)", "since its memory was full", "raise spark.driver.memory"),
+        ("import os; os.kill(os.getpid(), 9)", "since it was killed", "the system's log says"),
+        ("raise SystemExit(3)", "with exit code 3", "--debug"),
+    ],
+)
+def test_java_when_it_has_ended_then_why_and_what_to_do_are_told(
+    how: str, told: str, advice: str
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", how]) as process:
+        spark: Any = SimpleNamespace(
+            sparkContext=SimpleNamespace(_gateway=SimpleNamespace(proc=process))
+        )
+        error = end_of_java(spark, ConnectionResetError("connection reset by peer"))
+    assert error is not None
+    assert told in error.message
+    assert advice in error.hint
+    assert error.hint.endswith("then run the same batch again")
+    assert not judge_failure(error).transient
+
+
+def test_java_when_it_lives_or_somebody_else_started_it_then_has_not_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        for gateway in (SimpleNamespace(proc=process), SimpleNamespace()):
+            spark: Any = SimpleNamespace(sparkContext=SimpleNamespace(_gateway=gateway))
+            assert end_of_java(spark, ValueError("no connection")) is None

@@ -9,6 +9,7 @@ from pipelines.errors import shorten
 from pipelines.plan.compile.compiled import CompiledPlan, absolute_path
 from pipelines.plan.compile.steps import StepCompiler
 from pipelines.plan.compile.templates import Renderer, Templates
+from pipelines.plan.outside import is_below
 from pipelines.spec.flow import CompleteDatasource
 from pipelines.spec.loader import merged_datasources
 from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
@@ -42,6 +43,8 @@ def compile_plan(
     compiler = _PlanCompiler(plan, renderer, environment)
     names = compiler.names(environment_name, batch_id)
     datasources = compiler.datasources(names)
+    checkpoint = compiler.checkpoint(names)
+    base_path = names["base_path"]
     steps = StepCompiler(
         plan,
         compiler.templates,
@@ -49,6 +52,7 @@ def compile_plan(
         datasources,
         compiler.default_retry(names),
         compiler.seconds("default_timeout_seconds", names),
+        home=base_path if is_below(checkpoint.path, base_path) else "",
     )
     compiled = {planned.id: steps.compile(planned) for planned in plan.steps.values()}
     compiler.look_at_addresses(plan.flow.pipeline.notifications, names)
@@ -57,13 +61,13 @@ def compile_plan(
         environment_name=environment_name,
         environment=environment,
         batch_id=names["batch_id"],
-        base_path=names["base_path"],
+        base_path=base_path,
         names=names,
         steps={step_id: step for step_id, step in compiled.items() if step is not None},
         datasources=datasources,
         notifications=plan.flow.pipeline.notifications,
         secrets=frozenset(compiler.secrets),
-        checkpoint=compiler.checkpoint(names),
+        checkpoint=checkpoint,
         timeout_seconds=compiler.seconds("timeout_seconds", names),
         findings=tuple(compiler.templates.findings),
     )

@@ -51,6 +51,8 @@ class StepCompiler:
         datasources: raw settings by name, for the fingerprint.
         retry: the flow's default policy.
         timeout_seconds: the flow's default limit.
+        home: root of the lakehouse, where its checkpoints are in it too: such a lakehouse may be
+            moved, and its steps stay what they are. Else empty.
     """
 
     def __init__(
@@ -61,9 +63,13 @@ class StepCompiler:
         datasources: Mapping[str, Mapping[str, Any]],
         retry: RetryPolicy,
         timeout_seconds: float | None,
+        *,
+        home: str = "",
     ) -> None:
         self._plan, self._templates, self._names = plan, templates, names
         self._datasources, self._retry, self._timeout = datasources, retry, timeout_seconds
+        # First the lakehouse, which may be in the project.
+        self._places = [place for place in (home, str(plan.flow.project_dir)) if place]
 
     def compile(self, planned: PlannedStep) -> CompiledStep | None:
         """The step; None where something is wrong with it, which the findings tell."""
@@ -237,8 +243,8 @@ class StepCompiler:
                 if name in used
             },
         }
-        # Neither the run nor the folder that the project lies in makes another result.
-        return _digest(content, (self._plan.request.run_id, str(self._plan.flow.project_dir)))
+        # Neither the run nor the folders that project and lakehouse lie in make another result.
+        return _digest(content, (self._plan.request.run_id, *self._places))
 
     def _edition(
         self, settings: Step, sql: Sql | None, pre_views: Mapping[str, Sql], script: str
@@ -256,7 +262,7 @@ class StepCompiler:
             day.isoformat() for day in (request.run_date, request.window.start, request.window.end)
         ]
         days += [day.replace("-", "") for day in days]
-        told = [request.run_id, str(self._plan.flow.project_dir), *days]
+        told = [request.run_id, *self._places, *days]
         told += [batch_id] if len(batch_id) >= _LEAST_BATCH_ID else []
         return _digest(content, told)[:16]
 

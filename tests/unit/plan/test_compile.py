@@ -105,7 +105,6 @@ COVERED = {
     ),
     "parameters": (FLOW_FILE, "region: north", "region: south"),
     "address of the database": (FLOW_FILE, "host/ods", "other/ods"),
-    "base path": (CONFIG_FILE, "base_path: lake", "base_path: lake2"),
 }  # fmt: skip
 
 
@@ -147,6 +146,23 @@ def test_fingerprint_when_only_words_and_policies_are_edited_then_stays(
     before = _step(made).fingerprint
     _edit(made, FLOW_FILE, old, new)
     assert _step(made).fingerprint == before
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "is_same"),
+    [("", True), ("checkpoint: {path: 'all/{{ pipeline.name }}'}\n", False)],
+    ids=["its checkpoints in it", "its checkpoints elsewhere"],
+)
+def test_fingerprint_when_the_lakehouse_moves_then_stays_only_where_checkpoints_move_with_it(
+    project: Callable[..., Project], checkpoint: str, is_same: bool
+) -> None:
+    made = project(STEPS, HEAD + checkpoint, FILES)
+    before = _step(made)
+    _edit(made, CONFIG_FILE, "base_path: lake", "base_path: /srv/lake")
+    after = _step(made)
+    assert after.settings.destination.path == "/srv/lake/orders"
+    assert (after.fingerprint == before.fingerprint) is is_same
+    assert (after.edition == before.edition) is is_same
 
 
 def test_fingerprint_when_a_script_or_its_parameters_are_edited_then_changes_for_that_step_only(

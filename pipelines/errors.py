@@ -19,11 +19,13 @@ PipelineError                      anything that this project raises on purpose
 ├── DataQualityError               exit 3: a check of severity error failed
 ├── RunTimeoutError                exit 1: the run's time was up; its steps were cancelled
 ├── RollbackError                  exit 1: a run that was not rolled back
+├── BackupError                    exit 1: a backup that was not made, not restored, or is damaged
 ├── SecretNotFoundError            a secret that no provider has
 ├── SecretStoreError               a place of secrets that refuses, or is set up wrongly
 │   └── SecretStoreDownError       one that does not answer, or not yet
 ├── StorageError                   a file of the run that cannot be written
 ├── LockHeldError                  exit 4: another run of this pipeline is at work
+├── LockLostError                  exit 1: the run lock could not be kept; nothing more was written
 ├── SampleOdsError                 the sample ODS could not be made, changed or read
 └── JarResolutionError             Spark's jars could not be had
 """
@@ -257,6 +259,10 @@ class RollbackError(PipelineError):
     """A run that was not rolled back; the message says how its tables are left."""
 
 
+class BackupError(PipelineError):
+    """A backup that was not made, not restored, or is damaged; what there was is as it was."""
+
+
 class SecretNotFoundError(PipelineError):
     """A secret that no provider has."""
 
@@ -287,6 +293,10 @@ class LockHeldError(PipelineError):
     """Another run of this pipeline is at work."""
 
     exit_code = 4
+
+
+class LockLostError(PipelineError):
+    """The run lock could not be kept, so that another run may be at work; nothing is written."""
 
 
 class SampleOdsError(PipelineError):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import RunTimeoutError
-from pipelines.execution.audits.journal import RollbackJournal
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.files import FileStore, HadoopFiles, LocalFiles, is_local, local_path
-from pipelines.execution.lock import RunLock
+from pipelines.execution.half_done import refuse_half_done
+from pipelines.execution.lock import Hold
 from pipelines.execution.resume import has_work, left_out, unreached
 from pipelines.execution.run_info import describe_run
 from pipelines.execution.signals import Signals
@@ -90,6 +90,7 @@ class Pipeline(PreparedFlow):
     ) -> None:
         super().__init__(flow, options, now=now)
         self._sinks, self.spark, self._together = sinks, spark, together
+        self._hold = together.hold if together else Hold()
         self._told: set[str] = set()
 
     def run(self) -> RunResult:
@@ -103,7 +104,7 @@ class Pipeline(PreparedFlow):
         scratch = self.surroundings.scratch
         if scratch is not None and is_local(scratch.root):
             scratch.check(LocalFiles(), goes_on=self.options.goes_on)
-        with RunLock(self.lock_file, lock_holder(self)):
+        with self.run_lock(lock_holder(self)) as self._hold:
             self.close_orphans()
             return self.run_locked()
 
@@ -122,7 +123,9 @@ class Pipeline(PreparedFlow):
         info = self.info
         with ExitStack() as stack:
             if is_local(compiled.checkpoint.path):
-                RollbackJournal(LocalFiles(), compiled.checkpoint.path).refuse_if_open()
+                refuse_half_done(LocalFiles(), compiled.checkpoint.path)
+            if self._hold.is_open:  # before anybody is told of a run that may not begin
+                self._hold.take(HadoopFiles(self._session(stack)), stack)
             sinks = self._all_sinks(stack)
             for event in self._events(info, stack):
                 for sink in sinks:
@@ -185,7 +188,9 @@ class Pipeline(PreparedFlow):
         limit = compiled.timeout_seconds
         so_far = (self._now() - self.info.started_at).total_seconds()
         left = None if limit is None else max(limit - so_far, 0)
-        watch = Watch(context.spark.sparkContext, seconds_left=left)
+        watch = Watch(
+            context.spark.sparkContext, seconds_left=left, why_lost=lambda: self._hold.why_lost
+        )
         stack.callback(watch.close)
         stack.enter_context(signals.stopping(watch.stop))
         yield from run_plan(
@@ -195,6 +200,7 @@ class Pipeline(PreparedFlow):
             fail_fast=self.options.fail_fast,
             now=self._now,
         )
+        self._hold.refuse_if_lost()
         if watch.has_run_out:
             raise RunTimeoutError(
                 f"the run was not done after {limit:g} s; what was not done was cancelled",
@@ -238,6 +244,7 @@ class Pipeline(PreparedFlow):
             is_resumed=record is not None,
             redact=self.connections.redact,
             turns=self._together.turns if self._together else None,
+            refuse_if_lost=self._hold.refuse_if_lost,
         )
         if scratch is not None:
             self._start_small(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -23,6 +23,8 @@ from pipelines.errors import (
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
+from pipelines.execution.lease import Lease, LeaseFiles
+from pipelines.execution.lock import Hold, RunLock
 from pipelines.execution.resume import Decision, decide_all
 from pipelines.execution.surroundings import Surroundings
 from pipelines.execution.versions import project_at
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from pipelines.plan.small_run import SmallRun
     from pipelines.plan.windows import Window
     from pipelines.spec.config import Environment
+
+
+_LEASE_SECONDS = 60.0
 
 
 def generate_batch_id(configured: str | None = None, now: Callable[[], datetime] = utc_now) -> str:
@@ -162,13 +167,46 @@ class PreparedFlow:
 
     @property
     def lock_file(self) -> Path:
-        """Beside the checkpoints; for remote ones, a file of this machine."""
+        """Beside the checkpoints; where other machines reach those, a file of this machine."""
         if self.surroundings.scratch is not None:
             return self.surroundings.scratch.lock_file
         path = self.compiled.checkpoint.path
-        if is_local(path):
+        if self.lease_seconds is None:
             return local_path(path) / ".lock"
         return self.log_folder / "locks" / f"{sha256(path.encode()).hexdigest()[:16]}.lock"
+
+    @property
+    def lease_seconds(self) -> float | None:
+        """How long a lease holds; None where the lock of this machine is enough."""
+        said = self.environment.lock.lease_seconds
+        return _LEASE_SECONDS if said is None and not is_local(self._leased) else said
+
+    @contextmanager
+    def run_lock(self, holder: Mapping[str, Any]) -> Iterator[Hold]:
+        """Holds the lock of all that writes to the lakehouse of the flow, for ``holder``.
+
+        A lease on a storage that needs Spark is still to be taken.
+
+        Raises:
+            LockHeldError: another one has it.
+        """
+        seconds, folder = self.lease_seconds, f"{self._leased}.lease"
+
+        def lease(files: LeaseFiles) -> Lease:
+            return Lease(files, folder, holder, seconds=seconds or _LEASE_SECONDS)
+
+        with ExitStack() as stack:
+            stack.enter_context(RunLock(self.lock_file, holder))
+            hold = Hold(lease if seconds is not None else None)
+            if is_local(folder):
+                hold.take(LocalFiles(), stack)
+            yield hold
+
+    @property
+    def _leased(self) -> str:
+        """What a lease is for; it lies beside it."""
+        scratch = self.surroundings.scratch
+        return self.compiled.checkpoint.path if scratch is None else scratch.root
 
     @cached_property
     def compiled(self) -> CompiledPlan:

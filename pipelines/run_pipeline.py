@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from pipelines.commands import audits, dry_runs, logs, running
+from pipelines.commands import audits, backups, dry_runs, logs, running
 from pipelines.commands.output import to_stderr
 from pipelines.commands.words import one_value_an_option
 from pipelines.errors import PipelineError
@@ -43,6 +43,8 @@ for command in (
     audits.rollback,
     audits.diff,
     audits.blame,
+    backups.backup,
+    backups.restore,
     dry_runs.schema,
     dry_runs.doctor,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.audited.opened import files_of, opened_session
 from pipelines.errors import RollbackError, UsageError
 from pipelines.execution.audits.journal import RollbackJournal, RollbackRecord
+from pipelines.execution.backups.swaps import RestoreJournal
 from pipelines.execution.checkpoints import CheckpointStore
-from pipelines.execution.lock import RunLock
+from pipelines.execution.files import HadoopFiles
 from pipelines.plan.rollback import RollbackPlan
 from pipelines.plan.small_run import REGULAR
 from pipelines.prepared import Options, PreparedFlow, generate_run_id
@@ -105,11 +107,17 @@ def roll_back(
     prepared = _flow_of(log, asked)
     run_id, moment = str(log["run_id"]), now()
     holder = {"rollback_of": run_id, "since": moment.isoformat(timespec="seconds")}
-    with RunLock(prepared.lock_file, holder), opened_session(prepared, spark) as session:
+    with (
+        prepared.run_lock(holder) as hold,
+        opened_session(prepared, spark) as session,
+        ExitStack() as stack,
+    ):
         from pipelines.execution.audits.rollback import carry_out, look, markers_of
 
         files = files_of(prepared, session)
+        hold.take(HadoopFiles(session), stack)
         checkpoint = prepared.compiled.checkpoint.path
+        RestoreJournal(files, checkpoint).refuse_if_open()
         journal = RollbackJournal(files, checkpoint)
         record = journal.open_record()
         if record is not None and record.run_id != run_id:
@@ -144,6 +152,7 @@ def roll_back(
             plan, went_on = RollbackPlan(run_id, record.undos), True
             if dry_run or (agree is not None and not agree(plan)):
                 return Rollback(plan, is_done=False, went_on=True, declined=not dry_run)
+        hold.refuse_if_lost()
         carry_out(session, record, journal, files, lambda: utc_text(now()) or "")
         note_rolled_back(folder, run_id, record.rollback_id, now())
         journal.end(record, finished_at=utc_text(now()) or "", is_done=True)

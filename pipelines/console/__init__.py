@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipelines.console.backups import backup_text, restored_text, verified_text
     from pipelines.console.blame import blame_text
     from pipelines.console.diff import diff_text
     from pipelines.console.findings import findings_text
@@ -35,6 +36,7 @@ __all__ = [
     "JsonProgress",
     "LiveProgress",
     "PlainProgress",
+    "backup_text",
     "blame_text",
     "diff_text",
     "doctor_text",
@@ -49,6 +51,7 @@ __all__ = [
     "plan_json",
     "plan_text",
     "progress",
+    "restored_text",
     "rollback_text",
     "show_text",
     "sql_test_text",
@@ -56,11 +59,13 @@ __all__ = [
     "sql_tests_summary",
     "step_text",
     "summary_text",
+    "verified_text",
     "write_message",
     "write_result",
 ]
 
 _ROOMS = {
+    "backups": ("backup_text", "restored_text", "verified_text"),
     "blame": ("blame_text",),
     "diff": ("diff_text",),
     "findings": ("findings_text",),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _DEFAULT_WIDTH, _LEAST_WIDTH, _FOLDED_WIDTH = 100, 40, 12
+_KILO = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 MARKS: Mapping[str, tuple[str, str]] = {
@@ -54,6 +55,14 @@ def number_text(number: float | int | None) -> str:
 def counted(number: int, word: str, plural: str = "") -> str:
     """``number`` and its word, such as ``1 row`` or ``10,000 rows``."""
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def size_text(size: int) -> str:
+    """``size`` bytes in the unit that suits it, such as ``3.2 MB``."""
+    number, units = float(size), ["B", "kB", "MB", "GB"]
+    while number >= _KILO and units[1:]:
+        number, units = number / _KILO, units[1:]
+    return f"{number:,.0f} {units[0]}" if units[0] == "B" else f"{number:,.1f} {units[0]}"
 
 
 def counts_text(words: Iterable[str]) -> str:

@@ -79,6 +79,8 @@ class RunContext:
         is_resumed: whether the batch was begun by an earlier run.
         redact: takes secrets out of a text.
         turns: at tables to which other runs of this process write meanwhile; None: no other does.
+        refuse_if_lost: asked right before each commit and marker; raises LockLostError where
+            another run may be at work.
 
     Attributes:
         take: what of each raw source is read; to be set before steps run.
@@ -98,6 +100,7 @@ class RunContext:
         is_resumed: bool,
         redact: Callable[[str], str],
         turns: Turns | None = None,
+        refuse_if_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.compiled, self.spark, self.loader = compiled, spark, loader
         self.checkpoints, self._connect = checkpoints, datasource
@@ -106,6 +109,7 @@ class RunContext:
         self.outputs: dict[str, Output] = {}
         self.few_changes: dict[tuple[str, str], DataFrame] = {}
         self._batch, self._turns = batch, turns
+        self.refuse_if_lost = refuse_if_lost
         self._lock = threading.Lock()
 
     @property
@@ -154,6 +158,7 @@ class RunContext:
             if version is not None:
                 self._batch = replace(self._batch, inputs={**self._batch.inputs, path: version})
                 if self.checkpoints is not None:
+                    self.refuse_if_lost()
                     self.checkpoints.save_batch(self._batch)
             return version
 

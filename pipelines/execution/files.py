@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RANDOM_LETTERS = 8
 """Of the names that `tempfile` makes."""
+_IF_NONE_IS_THERE = "fs.option.create.conditional.overwrite"
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -89,6 +90,37 @@ class LocalFiles:
         finally:
             os.close(folder)
 
+    put = write
+
+    def create(self, path: str, text: str) -> bool:
+        """Puts ``text`` at ``path`` and gives True; False where there is a file already."""
+        target = local_path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return False
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what is in ``folder``; none where there is no such folder."""
+        try:
+            return [one.name for one in local_path(folder).iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def modified_seconds(self, path: str) -> float | None:
+        """When a file was changed last, by the storage's clock; None where there is none."""
+        try:
+            with local_path(path).open("rb") as file:  # opening asks an NFS server
+                return os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
+
     def sweep(self, folder: str) -> None:
         """Removes what writes into ``folder`` left that were killed; nobody may write meanwhile."""
         for left in local_path(folder).glob(f".*.{'?' * _RANDOM_LETTERS}"):
@@ -134,11 +166,7 @@ class HadoopFiles:
         """Puts ``text`` at ``path``: under a temporary name, closed, then renamed."""
         place, files = self._at(path)
         temporary, _ = self._at(f"{path}.tmp-{os.getpid()}")
-        stream = files.create(temporary, True)
-        try:
-            stream.write(bytearray(text.encode()))
-        finally:
-            stream.close()
+        self._fill(files.create(temporary, True), text)
         files.delete(place, False)
         if not files.rename(temporary, place):
             raise OSError(f"cannot rename to {path}")
@@ -159,6 +187,46 @@ class HadoopFiles:
         """Deletes a file, or a folder with all that is in it; nothing where there is none."""
         place, files = self._at(path)
         files.delete(place, True)
+
+    def put(self, path: str, text: str) -> None:
+        """Puts ``text`` at ``path``, whatever is there, without a temporary name."""
+        place, files = self._at(path)
+        self._fill(files.create(place, True), text)
+
+    def create(self, path: str, text: str) -> bool:
+        """Puts ``text`` at ``path`` and gives True; False where there is a file already."""
+        place, files = self._at(path)
+        from py4j.protocol import Py4JJavaError
+
+        made = files.createFile(place).overwrite(False).recursive()
+        made = made.opt(_IF_NONE_IS_THERE, True)  # object stores that can then do it in one go
+        try:
+            self._fill(made.build(), text)
+        except Py4JJavaError:
+            if files.exists(place):
+                return False
+            raise
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what is in ``folder``; none where there is no such folder."""
+        place, files = self._at(folder)
+        if not files.exists(place):
+            return []
+        return [str(status.getPath().getName()) for status in files.listStatus(place)]
+
+    def modified_seconds(self, path: str) -> float | None:
+        """When a file was changed last, by the storage's clock; None where there is none."""
+        place, files = self._at(path)
+        if not files.exists(place):
+            return None
+        return float(files.getFileStatus(place).getModificationTime()) / 1000
+
+    def _fill(self, stream: Any, text: str) -> None:
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
 
     def _at(self, path: str) -> tuple[Any, Any]:
         place = getattr(self._jvm, "org.apache.hadoop.fs.Path")(path)

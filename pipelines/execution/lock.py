@@ -1,17 +1,20 @@
-"""The run lock: one run of a pipeline on a lakehouse at a time."""
+"""The run lock: one run of a pipeline on a lakehouse at a time, on this machine and on others."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import LockHeldError, StorageError
+from pipelines.execution.lease import Lease, LeaseFiles, RenewedLease
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from types import TracebackType
 
 
@@ -75,6 +78,48 @@ class RunLock:
             os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
+
+
+class Hold:
+    """What a process holds of a lakehouse: this machine's lock, and a lease where others reach it.
+
+    Args:
+        make_lease: the lease on a storage; None where this machine's lock is enough.
+    """
+
+    def __init__(self, make_lease: Callable[[LeaseFiles], Lease] | None = None) -> None:
+        self._make_lease = make_lease
+        self._lease: RenewedLease | None = None
+        self._one = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a lease is still to be taken."""
+        return self._make_lease is not None and self._lease is None
+
+    def take(self, files: LeaseFiles, stack: ExitStack) -> None:
+        """Takes the lease, if there is to be one and it is not taken yet, until ``stack`` ends.
+
+        Raises:
+            LockHeldError: another machine has it.
+        """
+        with self._one:
+            if self._make_lease is not None and self._lease is None:
+                self._lease = stack.enter_context(RenewedLease(self._make_lease(files)))
+
+    @property
+    def why_lost(self) -> str:
+        """Why it does not hold any more, without a look at the storage; empty while it does."""
+        return self._lease.why_lost if self._lease is not None else ""
+
+    def refuse_if_lost(self) -> None:
+        """Nothing, if no other run can be at work: to be asked right before each commit.
+
+        Raises:
+            LockLostError: one can.
+        """
+        if self._lease is not None:
+            self._lease.refuse_if_lost()
 
 
 def _read_holder(handle: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tenacity
 from pipelines.errors import (
     DataQualityError,
     JavaEndedError,
+    LockLostError,
     PipelineError,
     SecretStoreDownError,
     SqlError,
@@ -84,6 +85,7 @@ _BY_KIND: Mapping[type[BaseException], Verdict] = {
     DataQualityError: Verdict(False, "a failed check stays failed"),
     JavaEndedError: Verdict(False, "a new run starts a new one"),
     StepCancelledError: Verdict(False, "the run was stopped"),
+    LockLostError: Verdict(False, "another run may be at work"),
     SecretStoreDownError: Verdict(True, "secrets out of reach"),
 }
 

@@ -163,4 +163,5 @@ class _StepRun:
             identity=output.identity,
             read={step_id: one.identity for step_id, one in read.items()},
         )
+        context.refuse_if_lost()
         context.checkpoints.save_marker(context.compiled.batch_id, self.step.id, marker)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from pipelines.execution.lock import Hold
 
 if TYPE_CHECKING:
     from pipelines.execution.signals import Signals
@@ -42,8 +44,10 @@ class Together:
         stack: stops the session that one of them starts, when all are done.
         signals: heard by the main thread for all of them.
         turns: taken where they run side by side; None where they run one after another.
+        hold: of the run lock.
     """
 
     stack: ExitStack
     signals: Signals
     turns: Turns | None = None
+    hold: Hold = field(default_factory=Hold)

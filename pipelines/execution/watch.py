@@ -41,6 +41,7 @@ class Watch:
         spark_context: whose jobs it cancels.
         clock: seconds that only grow.
         seconds_left: until the run as a whole is stopped; None: it has no limit.
+        why_lost: why another run may be at work, which stops this one; empty while none can.
 
     Attributes:
         stopped: whether the run is being stopped.
@@ -52,10 +53,12 @@ class Watch:
         spark_context: SparkContext,
         clock: Callable[[], float] = time.monotonic,
         seconds_left: float | None = None,
+        why_lost: Callable[[], str] = str,
     ) -> None:
         self._spark_context, self._clock = spark_context, clock
         self._deadline = None if seconds_left is None else clock() + seconds_left
         self.has_run_out = False
+        self._why_lost, self._is_lost = why_lost, ""
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -67,6 +70,8 @@ class Watch:
     @property
     def why_stopped(self) -> str:
         """The reason, for people; it holds before there is one."""
+        if self._is_lost:
+            return f"the run lock was lost: {self._is_lost}"
         return "the run's time was up" if self.has_run_out else "the run was stopped"
 
     @contextmanager
@@ -152,6 +157,9 @@ class Watch:
             now = self._clock()
             if self._deadline is not None and now >= self._deadline and not self.stopped.is_set():
                 self.has_run_out = True
+                self.stop()
+            if not self.stopped.is_set() and (why := self._why_lost()):
+                self._is_lost = why
                 self.stop()
             with self._lock:
                 for watched in self._watched.values():

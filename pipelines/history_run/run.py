@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pipelines.errors import StepCancelledError
 from pipelines.execution.files import HadoopFiles, LocalFiles, is_local
 from pipelines.execution.intervals import IntervalLedger
-from pipelines.execution.lock import RunLock
 from pipelines.execution.signals import Signals
 from pipelines.execution.together import Together, Turns
 from pipelines.history_run.going import one_by_one, side_by_side
@@ -134,7 +133,9 @@ class HistoryRun:
         self.prepared.checked()
         with ExitStack() as stack:
             holder = Pipeline(self._flow, self._of(self._windows[-1]), now=self._now)
-            stack.enter_context(RunLock(self.prepared.lock_file, lock_holder(holder)))
+            hold = stack.enter_context(self.prepared.run_lock(lock_holder(holder)))
+            if hold.is_open:
+                hold.take(HadoopFiles(self._started(stack)), stack)
             holder.close_orphans()
             signals = stack.enter_context(Signals())
             ledger = self._ledger(stack)
@@ -145,11 +146,13 @@ class HistoryRun:
             def may_start() -> bool:
                 return signals.received is None and not (any(codes) and self._is_ordered)
 
-            for row, result in self._go(planned, may_start, stack, signals):
+            together = Together(stack, signals, hold=hold)
+            for row, result in self._go(planned, may_start, together):
                 if result is None:
                     done[row.window] = replace(row, reason="an earlier window did not succeed")
                     continue
                 codes.append(result.exit_code or 0)
+                hold.refuse_if_lost()
                 done[row.window] = self._note(row.window, result, ledger)
             if signals.received is not None:
                 codes = [_SIGNALLED + signals.received]
@@ -207,15 +210,14 @@ class HistoryRun:
         self,
         rows: Sequence[WindowRow],
         may_start: Callable[[], bool],
-        stack: ExitStack,
-        signals: Signals,
+        together: Together,
     ) -> Iterator[Went]:
         """The windows that are wanted with their results, each as soon as it is there."""
         wanted = [row for row in rows if not row.reason]
         if self._most == 1 or self._why_one_by_one or len(wanted) <= 1:
-            together = Together(stack, signals)
             return one_by_one(wanted, lambda row: self._run_window(row, together), may_start)
-        together = Together(stack, signals, Turns())
+        together = replace(together, turns=Turns())
+        stack, signals = together.stack, together.signals
         # Here, as only the main thread can be interrupted; then nothing may start any more.
         with suppress(StepCancelledError), signals.starting(is_needed=self._spark is None):
             self._started(stack)

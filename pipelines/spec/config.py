@@ -50,6 +50,15 @@ class LogSettings(Spec):
         return project_dir / Path(self.path).expanduser()
 
 
+class LockSettings(Spec):
+    """How runs keep out of each other's way."""
+
+    lease_seconds: Annotated[float, Field(ge=10)] | None = None
+    """Take a lease beside the checkpoints, which ends so long after it was renewed last; for a
+    lakehouse on a mounted network file system. Other storages than file systems always have one,
+    of 60 seconds unless this says otherwise."""
+
+
 class DatasourceOverride(Spec):
     """What an environment says of a datasource; each key replaces the flow's."""
 
@@ -93,6 +102,8 @@ class Environment(Spec):
     """The Delta tables that record runs."""
     logs: LogSettings = Field(default_factory=LogSettings)
     """Where the JSON logs go."""
+    lock: LockSettings = Field(default_factory=LockSettings)
+    """How runs keep out of each other's way."""
     notifications: dict[str, SecretStr] = Field(default_factory=dict)
     """Real Apprise addresses by the names that flows use; null or empty means nobody."""
     vars: dict[str, Any] = Field(default_factory=dict)

@@ -15,6 +15,8 @@ _RUN_KEYS = ("run_id", "batch_id", "pipeline", "flow", "flow_sha256", "environme
              "status", "user", "host", "git_commit")  # fmt: skip
 _ATTEMPTS = 5
 
+TABLES = ("pipeline_runs", "step_runs", "dq_results")
+
 Column = tuple[str, str]
 _RUNS: tuple[Column, ...] = (
     *((key, "string") for key in _RUN_KEYS),
@@ -87,9 +89,10 @@ class MetadataLogger:
             redact: takes secrets out of messages.
         """
         run_id = str(run["run_id"])
-        self._append("pipeline_runs", _RUNS, [_run_row(run)], run_id, redact)
-        self._append("step_runs", _STEPS, list(_step_rows(run)), run_id, redact)
-        self._append("dq_results", _CHECKS, list(_check_rows(run)), run_id, redact)
+        runs, steps, checks = TABLES
+        self._append(runs, _RUNS, [_run_row(run)], run_id, redact)
+        self._append(steps, _STEPS, list(_step_rows(run)), run_id, redact)
+        self._append(checks, _CHECKS, list(_check_rows(run)), run_id, redact)
 
     def _append(
         self,

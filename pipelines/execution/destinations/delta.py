@@ -103,6 +103,7 @@ class DeltaTarget:
         if reading.is_idle:
             return
         self._said = {**self._stamp, **reading.marks}
+        self._context.refuse_if_lost()
         self._keep_feed()
         self._conf(_METADATA, json.dumps(self._said))
         self._conf(_TXN_APP, f"{self._stamp['batch_id']}/{self._step.id}@{self.before}")
@@ -146,6 +147,7 @@ class DeltaTarget:
                 where=self._path,
                 hint=f"look at both, then RESTORE to version {self.before} by hand",
             )
+        self._context.refuse_if_lost()
         if self.before is None:
             self._log.remove()
         else:

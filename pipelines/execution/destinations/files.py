@@ -86,6 +86,7 @@ class FilesTarget:
 
     def keep(self) -> Output:
         if self._is_staged:
+            self._context.refuse_if_lost()
             self._files.swap()
             self._is_staged = False
         destination = self._destination

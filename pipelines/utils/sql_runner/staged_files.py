@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 _STAMP = "_stamp.json"
 
 
+def staged_of(path: str) -> str:
+    """Where rows for ``path`` wait for their checks."""
+    return f"{path}.__staged"
+
+
+def previous_of(path: str) -> str:
+    """Where what was at ``path`` before the last swap is."""
+    return f"{path}.__previous"
+
+
 class StagedFiles:
     """A folder of files in one of Spark's formats."""
 
     def __init__(self, spark: SparkSession, path: str, file_format: str) -> None:
         self._spark, self.path, self.format = spark, path, file_format
-        self.staged, self.previous = f"{path}.__staged", f"{path}.__previous"
+        self.staged, self.previous = staged_of(path), previous_of(path)
 
     def exists(self) -> bool:
         """Whether the destination is there."""

@@ -35,6 +35,12 @@ environments:
   test: {base_path: lake, metadata: {enabled: false}, lock: {lease_seconds: 60}}
 """
 
+REMOTE = """
+default_environment: test
+environments:
+  test: {base_path: "viewfs://lease/lake", metadata: {enabled: false}}
+"""
+
 
 class TakenOver:
     """Another machine, which takes the lease over once the first step is done."""
@@ -79,6 +85,25 @@ def test_a_run_whose_lease_was_taken_over_writes_nothing_more_and_says_who_has_i
 
     other.says(is_released=True)
     assert made.run().statuses == {"first": "checkpointed", "second": "success"}
+
+
+def test_a_run_on_a_storage_that_is_no_file_system_of_this_machine_takes_a_lease_there(
+    project: Callable[..., Project], tmp_path: Path
+) -> None:
+    made = project(FLOW, files={"pipelines/pipelines_config.yaml": REMOTE})
+    conf = made.spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    conf.set("fs.viewfs.mounttable.lease.link./lake", f"file://{tmp_path}")
+    folder = "viewfs://lease/lake/_checkpoints/toy.lease"
+    other = Lease(HadoopFiles(made.spark), folder, {"run_id": "other"}, seconds=60)
+    other.take()
+    with pytest.raises(LockHeldError, match="run_id other"):
+        made.run()
+    assert not list((made.root / "pipelines/logs").glob("*.json"))
+    other.release()
+    assert set(made.run().statuses.values()) == {"success"}
+    says = (tmp_path / "_checkpoints/toy.lease/000002.json").read_text()
+    assert '"is_released": true' in says
+    assert (tmp_path / "_checkpoints/toy/b1/stage.group.second.json").exists()
 
 
 def test_a_lease_on_a_storage_that_spark_reaches_is_taken_once(

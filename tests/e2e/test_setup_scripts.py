@@ -13,8 +13,9 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run_pipeline.sh", "run_tests.sh", ".ci/run", "scripts/setup.sh", "scripts/lock.sh")
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+SCRIPTS = ("run_pipeline.sh", "run_tests.sh", ".ci/run", "scripts/setup.sh", "scripts/lock.sh",
+           "scripts/supply_chain.sh")  # fmt: skip
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-supply-chain.lock")
 PROGRAMS = (
     *(
         "awk",

@@ -115,6 +115,7 @@ def restore(
             with disk_errors_told("nothing was restored, all is as it was", folder):
                 swaps = _staged(manifest, folder, places, compiled.base_path)
                 record = RestoreRecord(str(folder), utc_text(moment) or "", swaps)
+                hold.refuse_if_lost()
                 journal.begin(record)
         hold.refuse_if_lost()
         carry_out(record, journal)

@@ -79,7 +79,7 @@ def back_up(
     name, backup_id = _UNSAFE.sub("-", name), generate_run_id(moment)
     folder = place / f"{name}-{backup_id}"
     holder = {"backup": str(folder), "since": moment.isoformat(timespec="seconds")}
-    with prepared.run_lock(holder), disk_errors_told("the backup was not made", place):
+    with prepared.run_lock(holder) as hold, disk_errors_told("the backup was not made", place):
         refuse_half_done(LocalFiles(), compiled.checkpoint.path)
         place.mkdir(parents=True, exist_ok=True)
         clear_partials(place)
@@ -101,6 +101,7 @@ def back_up(
                 },
                 parts=tuple(part for part, _ in copied),
             )
+            hold.refuse_if_lost()
             write_manifest(manifest, partial)
     linked = [file for _, files in copied for file in files]
     return Taken(folder, manifest, len(linked), sum(file.size for file in linked))

@@ -73,6 +73,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
         Exception: whatever broke; the destination is as it was, or holds our one commit, which
             the next attempt finds.
     """
+    context.refuse_if_lost()
     session = clone_session(context.spark, {})
     read = upstream_outputs(session, step, context)
     identities = {step_id: output.identity for step_id, output in read.items()}
@@ -103,6 +104,7 @@ def abandon(step: CompiledStep, context: RunContext) -> None:
     Raises:
         Exception: it could not be undone; the message says what stands where.
     """
+    context.refuse_if_lost()  # what stands there may be another run's by now
     open_target(clone_session(context.spark, {}), step, context).undo_own_write()
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,10 +88,11 @@ class Lease:
         seconds: float,
         clock: Callable[[], float] = awake_seconds,
     ) -> None:
-        self._files, self._folder = files, folder.rstrip("/")
+        self._files, self.folder = files, folder.rstrip("/")
         self._holder, self.seconds, self._clock = dict(holder), seconds, clock
         self._token, self._number, self._renewals = uuid.uuid4().hex, 0, 0
         self._until, self._why_lost = 0.0, ""
+        self._writing = threading.Lock()
 
     def take(self) -> None:
         """Takes the lease, without waiting.
@@ -131,8 +133,9 @@ class Lease:
         self._refuse_if_over()
         self._confirm()
         self._renewals += 1
-        self._files.put(self._path(self._number), self._text())
-        self._confirm()
+        with self._writing:
+            self._files.put(self._path(self._number), self._text())
+            self._confirm()
         self._until = began + self.seconds
 
     def refuse_if_lost(self) -> None:
@@ -142,10 +145,18 @@ class Lease:
             LockLostError: its time is up, or another one has it.
         """
         self._refuse_if_over()
+        # Not while our own file is being written: a storage may show it empty then.
+        if not self._writing.acquire(timeout=max(self._until - self._clock(), 0)):
+            self._refuse_if_over()
+            return
         try:
             self._confirm()
-        except OSError:  # until its time is up nobody else takes it
+        except LockLostError:
+            raise
+        except Exception:  # it does not answer; until our time is up nobody else takes the lease
             self._refuse_if_over()
+        finally:
+            self._writing.release()
 
     @property
     def why_lost(self) -> str:
@@ -164,7 +175,7 @@ class Lease:
         if self.why_lost:
             raise LockLostError(
                 f"the run lock was lost: {self.why_lost}; nothing more is written",
-                where=self._folder,
+                where=self.folder,
                 hint="run it again: it goes on where it stopped",
             )
 
@@ -178,7 +189,7 @@ class Lease:
 
     def _seconds_left(self, number: int, said: _Said) -> float:
         """How long a holding may still be valid, by the storage's clock."""
-        probe = f"{self._folder}/probe-{self._token}"
+        probe = f"{self.folder}/probe-{self._token}"
         self._files.put(probe, "")
         try:
             now = self._files.modified_seconds(probe)
@@ -193,7 +204,7 @@ class Lease:
     def _held(self, said: _Said, left: float) -> LockHeldError:
         return LockHeldError(
             f"another run of this pipeline is at work: {_words(said.holder)}",
-            where=self._folder,
+            where=self.folder,
             hint=f"wait for it, or stop it; if it is dead, its lease ends in {max(left, 1):.0f} s",
         )
 
@@ -202,7 +213,7 @@ class Lease:
         return (numbers[-1], self._read(numbers[-1])) if numbers else (0, None)
 
     def _numbers(self) -> list[int]:
-        found = (_NAME.fullmatch(name) for name in self._files.names(self._folder))
+        found = (_NAME.fullmatch(name) for name in self._files.names(self.folder))
         return sorted(int(one[1]) for one in found if one is not None)
 
     def _read(self, number: int) -> _Said:
@@ -230,7 +241,7 @@ class Lease:
         return json.dumps(said)
 
     def _path(self, number: int) -> str:
-        return f"{self._folder}/{number:06d}.json"
+        return f"{self.folder}/{number:06d}.json"
 
 
 class RenewedLease:
@@ -241,8 +252,22 @@ class RenewedLease:
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
 
     def __enter__(self) -> RenewedLease:
-        """Takes the lease. Raises LockHeldError where another one has it."""
-        self._lease.take()
+        """Takes the lease.
+
+        Raises:
+            LockHeldError: another one has it.
+            LockLostError: the storage refuses.
+        """
+        try:
+            self._lease.take()
+        except LockHeldError:
+            raise
+        except Exception as error:
+            raise LockLostError(
+                f"the run lock cannot be taken: {error}",
+                where=self._lease.folder,
+                hint="this user has to be able to write there, beside the checkpoints",
+            ) from error
         self._thread.start()
         return self
 
@@ -255,7 +280,8 @@ class RenewedLease:
         """Gives it back."""
         self._over.set()
         self._thread.join(timeout=self._lease.seconds)
-        self._lease.release()
+        with suppress(Exception):  # a storage that does not answer any more: it ends by itself
+            self._lease.release()
 
     @property
     def why_lost(self) -> str:

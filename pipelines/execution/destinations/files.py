@@ -72,6 +72,7 @@ class FilesTarget:
             there = self._session.read.schema(frame.schema).format(self._destination.format)
             there = there.options(**{k: str(v) for k, v in self._destination.options.items()})
             frame = there.load(self._files.path).unionByName(frame)
+        self._context.refuse_if_lost()
         self._files.stage(
             frame,
             {**self._stamp, "replaces": exists, "keeps_previous": mode == "append"},
@@ -99,6 +100,7 @@ class FilesTarget:
         )
 
     def undo(self) -> None:
+        self._context.refuse_if_lost()
         self._files.discard()
         self._is_staged = self.changed = False
 

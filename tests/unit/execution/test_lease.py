@@ -34,6 +34,7 @@ class Storage:
         self.now = 1000.0
         self.texts: dict[str, tuple[str, float]] = {}
         self.slow_seconds, self.is_down = 0.0, False
+        self.error: type[Exception] = OSError
         self.on_put: Callable[[str], None] = lambda path: None
         self.is_atomic = True
 
@@ -69,7 +70,7 @@ class Storage:
 
     def _look(self) -> None:
         if self.is_down:
-            raise OSError("the storage does not answer")
+            raise self.error("the storage does not answer")
 
 
 def lease(storage: Storage, name: str, clock_is_off: float = 0.0) -> Lease:
@@ -134,12 +135,14 @@ def test_one_that_is_given_back_is_free_at_once() -> None:
     assert [one for one in storage.texts if one.endswith(".json")] == [f"{FOLDER}/000002.json"]
 
 
-def test_while_the_storage_is_down_it_holds_until_its_time_is_up() -> None:
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_while_the_storage_is_down_it_holds_until_its_time_is_up(error: type[Exception]) -> None:
     storage = Storage()
+    storage.error = error
     first = taken(storage)
     storage.is_down = True
     storage.now += SECONDS - 1
-    with pytest.raises(OSError, match="does not answer"):
+    with pytest.raises(error, match="does not answer"):
         first.renew()
     first.refuse_if_lost()
     storage.now += 1
@@ -201,6 +204,39 @@ def test_where_creating_is_not_atomic_only_the_last_of_two_goes_on_to_commit() -
     storage.names = names  # type: ignore[method-assign]
     with pytest.raises(LockLostError, match="run_id second"):
         first.refuse_if_lost()
+
+
+def test_who_asks_while_it_is_renewed_does_not_take_a_half_written_file_for_a_lost_lease() -> None:
+    storage = Storage()
+    first = taken(storage)
+    path, put, asked = f"{FOLDER}/000001.json", storage.put, list[BaseException | None]()
+
+    def ask() -> None:
+        try:
+            first.refuse_if_lost()
+            asked.append(None)
+        except LockLostError as error:
+            asked.append(error)
+
+    def emptied_first(name: str, text: str) -> None:
+        if name == path:
+            storage.texts[path] = "", storage.now
+            thread.start()
+            thread.join(timeout=0.2)
+        put(name, text)
+
+    thread = threading.Thread(target=ask)
+    storage.put = emptied_first  # type: ignore[method-assign]
+    first.renew()
+    thread.join()
+    assert asked == [None]
+
+
+def test_where_the_storage_refuses_it_is_said_what_cannot_be_done(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = Lease(LocalFiles(), str(tmp_path / "file/l"), {}, seconds=60)
+    with pytest.raises(LockLostError, match="the run lock cannot be taken"), RenewedLease(made):
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 1}'])

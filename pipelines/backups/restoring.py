@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.backups.looking import refuse_wrong_table, verify
 from pipelines.backups.places import moved, no_place, parts_of
-from pipelines.errors import BackupError, UsageError
+from pipelines.errors import BackupError, PipelineError, UsageError
 from pipelines.execution.backups.copies import copy_file, disk_errors_told, side_by_side
 from pipelines.execution.backups.manifest import read_manifest
 from pipelines.execution.backups.partial import made_whole
@@ -115,8 +115,12 @@ def restore(
             with disk_errors_told("nothing was restored, all is as it was", folder):
                 swaps = _staged(manifest, folder, places, compiled.base_path)
                 record = RestoreRecord(str(folder), utc_text(moment) or "", swaps)
-                hold.refuse_if_lost()
-                journal.begin(record)
+                try:
+                    hold.refuse_if_lost()
+                    journal.begin(record)
+                except PipelineError:
+                    clear_staged(swaps)
+                    raise
         hold.refuse_if_lost()
         carry_out(record, journal)
     return Restored(manifest, plan.root, kept, is_done=True, went_on=plan.went_on)

@@ -13,6 +13,7 @@ import pytest
 from arro3.core import Array, DataType, Table
 from deltalake import DeltaTable, write_deltalake
 
+from pipelines.errors import StorageError
 from pipelines.execution.backups import copies
 from pipelines.execution.files import LocalFiles
 from pipelines.execution.lock import RunLock
@@ -231,6 +232,23 @@ def test_a_backup_when_the_disk_is_full_then_nothing_is_left_of_it(
         assert "all is as it was" in made.call("restore", str(first), "--yes", code=1)
     assert made.state() == before
     assert made.backups() == [first]
+
+
+def test_a_restore_when_its_journal_cannot_be_written_then_nothing_is_left_beside_the_tables(
+    made: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = made.backup()
+    made.next_run()
+    before = made.state()
+
+    def refused(self: LocalFiles, path: str, text: str) -> None:
+        raise StorageError("No space left on device", where=path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFiles, "write", refused)
+        assert "No space left" in made.call("restore", str(taken), "--yes", code=1)
+    assert made.state() == before
+    assert not list(made.lake.rglob("*.__restored"))
 
 
 def test_a_backup_when_an_earlier_one_was_killed_then_that_is_none_and_is_cleared_away(

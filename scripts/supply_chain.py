@@ -1,7 +1,7 @@
 """What the tools of `supply_chain.sh` leave to be done; it runs in their environment.
 
 python supply_chain.py add-jars BOM FOLDERS  puts Spark's extra jars into a CycloneDX BOM
-python supply_chain.py judge REPORT          tells what `pip-audit` has found, and fails for it
+python supply_chain.py judge REPORT LOG      tells what `pip-audit` has found, and fails for it
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import re
 import sys
 from pathlib import Path
 
+_NOT_REACHED = re.compile(
+    r"^(?:requests|urllib3)\.exceptions\.|\bConnectionError\b|Could not connect"
+)
 _JAR = re.compile(r"(?P<group>[^_]+)_(?P<name>.+?)-(?P<version>\d.*)\.jar")
 
 
@@ -47,12 +50,18 @@ def add_jars(bom_file: Path, *folders: Path) -> str:
     return f"{bom_file}: {len(bom.components)} components, {len(jars)} of them jars"
 
 
-def judge(report: Path) -> tuple[str, bool]:
-    """What a report of `pip-audit` comes to, and whether it is well."""
-    packages = json.loads(report.read_text(encoding="utf-8"))["dependencies"]
+def judge(report: Path, log: Path) -> tuple[str, bool]:
+    """What a report of `pip-audit` and its messages come to, and whether that is well."""
+    text = report.read_text(encoding="utf-8")
+    if not text:
+        lines = log.read_text(encoding="utf-8").strip().splitlines() or ["pip-audit told nothing"]
+        if _NOT_REACHED.search(lines[-1]):
+            return f"skipped, as the database cannot be reached: {lines[-1]}", True
+        return lines[-1], False
+    packages = json.loads(text)["dependencies"]
     asked = [package for package in packages if "skip_reason" not in package]
     if not asked:
-        return "skipped: the database of vulnerabilities cannot be reached from here", True
+        return "skipped: the database that is reached from here knows none of the packages", True
     bad = [package for package in asked if package["vulns"]]
     lines = [
         f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in "

@@ -34,7 +34,7 @@ BAD = {
 @pytest.mark.parametrize(
     ("packages", "is_well", "told"),
     [
-        ([UNKNOWN], True, "skipped: the database of vulnerabilities cannot be reached"),
+        ([UNKNOWN], True, "skipped: the database that is reached from here knows none"),
         ([CLEAN, UNKNOWN], True, "not known to the database: wrapt\n1 packages looked up, 0 with"),
         ([CLEAN, BAD], False, "urllib3 2.0.0: PYSEC-1, fixed in 2.1.0"),
     ],
@@ -45,9 +45,27 @@ def test_a_report_fails_for_a_known_vulnerability_and_for_nothing_else(
 ) -> None:
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"dependencies": packages}))
-    text, found = script.judge(report)
+    text, found = script.judge(report, tmp_path / "log")
     assert found is is_well
     assert told in text
+
+
+@pytest.mark.parametrize(
+    ("log", "is_well"),
+    [
+        ("Traceback\nrequests.exceptions.ProxyError: HTTPSConnectionPool", True),
+        ("ERROR:pip_audit._cli:requirement file contains invalid specifier", False),
+        ("", False),
+    ],
+    ids=["offline", "a wrong lock", "nothing"],
+)
+def test_no_report_is_well_only_where_the_database_cannot_be_reached(
+    script: Any, tmp_path: Path, log: str, is_well: bool
+) -> None:
+    (tmp_path / "report.json").write_text("")
+    (tmp_path / "log").write_text(log)
+    text, found = script.judge(tmp_path / "report.json", tmp_path / "log")
+    assert (found, "skipped" in text) == (is_well, is_well)
 
 
 @pytest.mark.parametrize(

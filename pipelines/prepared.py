@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -23,8 +23,7 @@ from pipelines.errors import (
 from pipelines.execution.checkpoints import BatchRecord, CheckpointStore, Marker
 from pipelines.execution.connections import Connections
 from pipelines.execution.files import LocalFiles, cache_folder, is_local, local_path
-from pipelines.execution.lease import Lease, LeaseFiles
-from pipelines.execution.lock import Hold, RunLock
+from pipelines.execution.lock import Hold, held
 from pipelines.execution.resume import Decision, decide_all
 from pipelines.execution.surroundings import Surroundings
 from pipelines.execution.versions import project_at
@@ -181,26 +180,9 @@ class PreparedFlow:
         said = self.environment.lock.lease_seconds
         return _LEASE_SECONDS if said is None and not is_local(self._leased) else said
 
-    @contextmanager
-    def run_lock(self, holder: Mapping[str, Any]) -> Iterator[Hold]:
-        """Holds the lock of all that writes to the lakehouse of the flow, for ``holder``.
-
-        A lease on a storage that needs Spark is still to be taken.
-
-        Raises:
-            LockHeldError: another one has it.
-        """
-        seconds, folder = self.lease_seconds, f"{self._leased}.lease"
-
-        def lease(files: LeaseFiles) -> Lease:
-            return Lease(files, folder, holder, seconds=seconds or _LEASE_SECONDS)
-
-        with ExitStack() as stack:
-            stack.enter_context(RunLock(self.lock_file, holder))
-            hold = Hold(lease if seconds is not None else None)
-            if is_local(folder):
-                hold.take(LocalFiles(), stack)
-            yield hold
+    def run_lock(self, holder: Mapping[str, Any]) -> AbstractContextManager[Hold]:
+        """Holds the lock of all that writes to the lakehouse of the flow, for ``holder``."""
+        return held(self.lock_file, f"{self._leased}.lease", self.lease_seconds, holder)
 
     @property
     def _leased(self) -> str:

@@ -245,10 +245,16 @@ class Lease:
 
 
 class RenewedLease:
-    """A lease that a thread renews from entering to leaving, three times as often as it needs."""
+    """A lease that a thread renews from entering to leaving.
 
-    def __init__(self, lease: Lease) -> None:
+    Args:
+        lease: the lease.
+        every_seconds: how often; else three times as often as it needs.
+    """
+
+    def __init__(self, lease: Lease, every_seconds: float | None = None) -> None:
         self._lease, self._over = lease, threading.Event()
+        self._every_seconds = every_seconds or lease.seconds / 3
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
 
     def __enter__(self) -> RenewedLease:
@@ -293,11 +299,11 @@ class RenewedLease:
         self._lease.refuse_if_lost()
 
     def _beat(self) -> None:
-        wait = self._lease.seconds / 3
+        wait = self._every_seconds
         while not self._over.wait(wait) and not self._lease.why_lost:
             try:
                 self._lease.renew()
-                wait = self._lease.seconds / 3
+                wait = self._every_seconds
             except LockLostError:
                 return  # whoever asks is told
             except Exception:  # the storage does not answer: tried again until the time is up

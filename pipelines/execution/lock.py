@@ -6,15 +6,16 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import LockHeldError, StorageError
+from pipelines.execution.files import LocalFiles, is_local
 from pipelines.execution.lease import Lease, LeaseFiles, RenewedLease
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
     from types import TracebackType
 
 
@@ -120,6 +121,35 @@ class Hold:
         """
         if self._lease is not None:
             self._lease.refuse_if_lost()
+
+
+@contextmanager
+def held(
+    file: Path, folder: str, lease_seconds: float | None, holder: Mapping[str, Any]
+) -> Iterator[Hold]:
+    """Holds the lock of this machine, and with it a lease where there is to be one.
+
+    A lease on a storage that only Spark reaches is still to be taken.
+
+    Args:
+        file: of this machine's lock.
+        folder: of the lease.
+        lease_seconds: how long it holds; None: there is to be none.
+        holder: who is asking, as others shall read it.
+
+    Raises:
+        LockHeldError: another one has it.
+    """
+
+    def lease(files: LeaseFiles) -> Lease:
+        return Lease(files, folder, holder, seconds=lease_seconds or 0)
+
+    with ExitStack() as stack:
+        stack.enter_context(RunLock(file, holder))
+        hold = Hold(lease if lease_seconds is not None else None)
+        if is_local(folder):
+            hold.take(LocalFiles(), stack)
+        yield hold
 
 
 def _read_holder(handle: int) -> dict[str, Any]:

@@ -328,9 +328,9 @@ def test_on_local_files_the_thread_renews_it_and_it_is_given_back(tmp_path: Path
                 renewed.set()
 
     def made(storage: LocalFiles, name: str) -> Lease:
-        return Lease(storage, str(tmp_path / "l"), {"run_id": name}, seconds=0.3)
+        return Lease(storage, str(tmp_path / "l"), {"run_id": name}, seconds=60)
 
-    with RenewedLease(made(Told(), "first")) as first:
+    with RenewedLease(made(Told(), "first"), every_seconds=0.01) as first:
         assert renewed.wait(30)
         first.refuse_if_lost()
         with pytest.raises(LockHeldError, match="run_id first"), RenewedLease(made(files, "b")):

@@ -20,6 +20,7 @@ PipelineError                      anything that this project raises on purpose
 ├── RunTimeoutError                exit 1: the run's time was up; its steps were cancelled
 ├── RollbackError                  exit 1: a run that was not rolled back
 ├── BackupError                    exit 1: a backup that was not made, not restored, or is damaged
+├── ReleaseError                   exit 1: a release that cannot be read or shown to readers
 ├── SecretNotFoundError            a secret that no provider has
 ├── SecretStoreError               a place of secrets that refuses, or is set up wrongly
 │   └── SecretStoreDownError       one that does not answer, or not yet
@@ -261,6 +262,10 @@ class RollbackError(PipelineError):
 
 class BackupError(PipelineError):
     """A backup that was not made, not restored, or is damaged; what there was is as it was."""
+
+
+class ReleaseError(PipelineError):
+    """A release that cannot be read, or not be shown to readers."""
 
 
 class SecretNotFoundError(PipelineError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from pipelines.results import (
     StepFinished,
     StepResult,
     utc_now,
+    utc_text,
 )
 from pipelines.sinks.run_log import RunLogSink, mark_interrupted
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pipelines.execution.session import SparkSession
     from pipelines.execution.together import Together
     from pipelines.plan.compile import CompiledPlan
+    from pipelines.results import StageRelease
     from pipelines.sinks.base import Sink
 
 __all__ = [
@@ -158,15 +160,35 @@ class Pipeline(PreparedFlow):
             broken = describe_failure(error, self.connections.redact)
         for step_id, step in self.compiled.steps.items():
             steps.setdefault(step_id, unreached(step, "the run ended before it"))
+        releases, failure = self._release(steps, stack, is_stopped=signals.received is not None)
         end = self._now()
         result = RunResult.collect(
             info,
             steps.values(),
             finished_at=end,
             signal_number=signals.received,
-            error=broken,
+            error=broken or failure,
+            releases=releases,
         )
         yield RunFinished(result, end)
+
+    def _release(
+        self, steps: Mapping[str, StepResult], stack: ExitStack, *, is_stopped: bool
+    ) -> tuple[tuple[StageRelease, ...], ErrorInfo | None]:
+        """What becomes of each published stage, and what broke."""
+        if not self.compiled.publishes:
+            return (), None
+        from pipelines.execution.releases.publishing import release_after_run
+        from pipelines.execution.retry import describe_failure
+
+        told, broken = release_after_run(
+            self.compiled,
+            steps,
+            partial(self._session, stack),
+            at=utc_text(self._now()) or "",
+            is_stopped=is_stopped,
+        )
+        return told, describe_failure(broken, self.connections.redact) if broken else None
 
     def _step_events(self, stack: ExitStack, signals: Signals) -> Iterator[Event]:
         """The steps' events; no Spark is started where the batch has nothing left to do.

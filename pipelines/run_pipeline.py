@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from pipelines.commands import audits, backups, dry_runs, logs, running
+from pipelines.commands import audits, backups, dry_runs, logs, maintenance, running
 from pipelines.commands.output import to_stderr
+from pipelines.commands.releases import app as releases
 from pipelines.commands.words import one_value_an_option
 from pipelines.errors import PipelineError
 from pipelines.sample_ods.commands import app as sample_ods
@@ -45,10 +46,12 @@ for command in (
     audits.blame,
     backups.backup,
     backups.restore,
+    maintenance.maintain,
     dry_runs.schema,
     dry_runs.doctor,
 ):
     app.command()(command)
+app.add_typer(releases, name="release")
 app.add_typer(sample_ods, name="ods")
 
 

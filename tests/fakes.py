@@ -117,8 +117,12 @@ class FilesInMemory:
         return any(known == path or known.startswith(f"{path}/") for known in self.texts)
 
     def remove(self, path: str) -> None:
-        for known in [one for one in self.texts if one.startswith(f"{path}/")]:
+        for known in [one for one in self.texts if one == path or one.startswith(f"{path}/")]:
             del self.texts[known]
+
+    def names(self, folder: str) -> list[str]:
+        below = [one.removeprefix(f"{folder}/") for one in self.texts if one != folder]
+        return sorted({one.split("/")[0] for one in below if f"{folder}/{one}" in self.texts})
 
 
 def step(name: str, *depends_on: str, **more: Any) -> dict[str, Any]:

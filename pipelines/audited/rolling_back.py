@@ -14,6 +14,7 @@ from pipelines.execution.audits.journal import RollbackJournal, RollbackRecord
 from pipelines.execution.backups.swaps import RestoreJournal
 from pipelines.execution.checkpoints import CheckpointStore
 from pipelines.execution.files import HadoopFiles
+from pipelines.execution.releases.opened import open_releases
 from pipelines.plan.rollback import RollbackPlan
 from pipelines.plan.small_run import REGULAR
 from pipelines.prepared import Options, PreparedFlow, generate_run_id
@@ -24,6 +25,7 @@ from pipelines.spec.loader import find_project_dir, log_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pipelines.execution.releases.switching import Releases
     from pipelines.execution.session import SparkSession
 
 _NOT_STARTED = ("pending", "skipped", "blocked", "checkpointed")
@@ -116,6 +118,7 @@ def roll_back(
 
         files = files_of(prepared, session)
         hold.take(HadoopFiles(session), stack)
+        releases = open_releases(prepared.compiled, lambda: session)
         checkpoint = prepared.compiled.checkpoint.path
         RestoreJournal(files, checkpoint).refuse_if_open()
         journal = RollbackJournal(files, checkpoint)
@@ -130,6 +133,7 @@ def roll_back(
                 runs_after(folder, log),
                 since_ms=_milliseconds(log["started_at"]),
             )
+            plan = _with_releases(plan, releases)
             refusals = plan.refusals(force=force)
             if dry_run:
                 return Rollback(plan, is_done=False, refused=bool(refusals))
@@ -149,14 +153,23 @@ def roll_back(
             journal.begin(record)
             went_on = False
         else:
-            plan, went_on = RollbackPlan(run_id, record.undos), True
+            plan = _with_releases(RollbackPlan(run_id, record.undos), releases)
+            went_on = True
             if dry_run or (agree is not None and not agree(plan)):
                 return Rollback(plan, is_done=False, went_on=True, declined=not dry_run)
         hold.refuse_if_lost()
         carry_out(session, record, journal, files, lambda: utc_text(now()) or "")
+        releases.withdraw(plan.firsts, record.rollback_id, utc_text(now()) or "")
         note_rolled_back(folder, run_id, record.rollback_id, now())
         journal.end(record, finished_at=utc_text(now()) or "", is_done=True)
     return Rollback(plan, is_done=True, rollback_id=record.rollback_id, went_on=went_on)
+
+
+def _with_releases(plan: RollbackPlan, releases: Releases) -> RollbackPlan:
+    """``plan`` with the releases that hold what goes."""
+    touched = releases.touched_by(plan.firsts).items()
+    named = tuple((stage, one.release_id) for stage, found in touched for one in found)
+    return replace(plan, releases=named)
 
 
 def _refusal(plan: RollbackPlan, *, force: bool) -> RollbackError:

@@ -110,4 +110,8 @@ def _run_history(
         raise typer.Exit(0)
     result = history.run()
     to_stdout(console.intervals_text(result.rows, "json" if log_format == "json" else "text"))
+    if result.releases:
+        to_stderr(console.stage_releases_text(result.releases))
+    if result.failure:
+        to_stderr(f"error: {result.failure}")
     raise typer.Exit(result.exit_code)

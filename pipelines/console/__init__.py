@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from pipelines.console.lineage import lineage_text
     from pipelines.console.listings import doctor_text, history_text
     from pipelines.console.live import LiveProgress
+    from pipelines.console.maintenance import maintenance_text
     from pipelines.console.plan_view import plan_json, plan_text
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
+    from pipelines.console.releases import (
+        release_list_text,
+        release_sql,
+        release_text,
+        stage_releases_text,
+    )
     from pipelines.console.rollback import rollback_text
     from pipelines.console.sql_tests import (
         sql_test_text,
@@ -47,16 +54,21 @@ __all__ = [
     "intervals_text",
     "is_terminal",
     "lineage_text",
+    "maintenance_text",
     "number_text",
     "plan_json",
     "plan_text",
     "progress",
+    "release_list_text",
+    "release_sql",
+    "release_text",
     "restored_text",
     "rollback_text",
     "show_text",
     "sql_test_text",
     "sql_tests_report",
     "sql_tests_summary",
+    "stage_releases_text",
     "step_text",
     "summary_text",
     "verified_text",
@@ -74,9 +86,11 @@ _ROOMS = {
     "lineage": ("lineage_text",),
     "listings": ("doctor_text", "history_text"),
     "live": ("LiveProgress",),
+    "maintenance": ("maintenance_text",),
     "plan_view": ("plan_json", "plan_text"),
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
     "sql_tests": ("sql_test_text", "sql_tests_report", "sql_tests_summary"),
+    "releases": ("release_list_text", "release_sql", "release_text", "stage_releases_text"),
     "rollback": ("rollback_text",),
     "step_view": ("step_text",),
     "summary": ("show_text", "summary_text"),

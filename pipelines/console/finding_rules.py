@@ -163,6 +163,14 @@ _PLAN = {
         "Correct the name, or add it under `datasources`.",
     ),
     "two-writers": FindingRule("Two steps write to one path.", "Give each step a path of its own."),
+    "two-views": FindingRule(
+        "Two published tables would be one view of one schema.",
+        "Rename one of the steps, or publish its stage into another schema.",
+    ),
+    "nothing-to-publish": FindingRule(
+        "A stage is published, and no step of it writes a Delta table.",
+        "Take `publish` out, or publish the stage whose tables are read.",
+    ),
     "name-clash": FindingRule(
         "A step's SQL would see two things under one name.", "Rename one of the two."
     ),

@@ -17,6 +17,7 @@ def rollback_text(plan: RollbackPlan, outcome: str = "") -> str:
         to = f"version {undo.to}" if undo.to is not None else "removed: the run made it"
         lines.append(f"  {undo.step}: version {undo.now} -> {to}{_others(undo, plan.run_id)}")
     lines += [f"  {step}: holds nothing of the run" for step in plan.as_before]
+    lines += [f"  {stage}: release {name} is withdrawn" for stage, name in plan.releases]
     lines += [
         f"  ! {one.step}: {one.message}" + ("" if one.can_be_forced else " (not even by --force)")
         for one in plan.obstacles

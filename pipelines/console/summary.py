@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.console.releases import outcome_lines
 from pipelines.console.words import (
     BROKEN,
     clean,
@@ -126,6 +127,7 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
     if run.get("error"):
         yield ""
         yield from _error(run["error"], "")
+    yield from _released(run)
     yield ""
     status = str(run.get("status", "?"))
     took = f" in {duration_text(run['duration_seconds'])}" if run.get("finished_at") else ""
@@ -138,6 +140,14 @@ def _body(run: Tree, log: str) -> Iterable[RenderableType]:
     if {step.get("status") for step in steps} == {"checkpointed"}:
         told = f"batch {run.get('batch_id')} was done already; --no-resume does it again"
         yield styled(told, "dim")
+
+
+def _released(run: Tree) -> Iterable[RenderableType]:
+    lines = outcome_lines(run.get("releases") or ())
+    if lines:
+        yield ""
+    for line, is_well in lines:
+        yield styled(line, "" if is_well else "yellow")
 
 
 def _step_table(steps: Sequence[Tree]) -> RenderableType:

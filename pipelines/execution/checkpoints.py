@@ -116,18 +116,41 @@ class CheckpointStore:
         path = f"{self.batch_folder(record.batch_id)}/_batch.json"
         self._files.write(path, json.dumps(asdict(record), indent=1, sort_keys=True))
 
+    def batches(self) -> list[BatchRecord]:
+        """All batches whose beginning can be read, newest first; only looks."""
+        folders = (f"{self.path}/{name}" for name in self._files.names(self.path))
+        texts = (self._files.read(f"{folder}/_batch.json") for folder in folders)
+        found = [one for text in texts if (one := _parsed(text, BatchRecord)) is not None]
+        return sorted(found, key=lambda one: one.started_at_ms, reverse=True)
+
+    def markers(self, batch_id: str, step_ids: Iterable[str]) -> dict[str, Marker]:
+        """The markers of a batch that can be read, by step id; only looks."""
+        texts = {one: self._files.read(self.marker_path(batch_id, one)) for one in step_ids}
+        parsed = {one: _parsed(text, Marker) for one, text in texts.items()}
+        return {one: marker for one, marker in parsed.items() if marker is not None}
+
+    def remove_batch(self, batch_id: str) -> None:
+        """Deletes all that is kept of a batch."""
+        self._files.remove(self.batch_folder(batch_id))
+
     def _read(self, path: str, kind: type[_Record]) -> _Record | None:
         text = self._files.read(path)
         if text is None:
             return None
-        try:
-            values = json.loads(text)
-            known = {item.name for item in fields(kind)} & values.keys()
-            return kind(**{name: values[name] for name in known})
-        except (ValueError, AttributeError, TypeError):
+        record = _parsed(text, kind)
+        if record is None:
             self._files.move(path, f"{path}.corrupt")
             self.set_aside.append(path)
-            return None
+        return record
+
+
+def _parsed(text: str | None, kind: type[_Record]) -> _Record | None:
+    try:
+        values = json.loads(text or "")
+        known = {item.name for item in fields(kind)} & values.keys()
+        return kind(**{name: values[name] for name in known})
+    except (ValueError, AttributeError, TypeError):
+        return None
 
 
 def _file_name(name: str) -> str:

@@ -39,6 +39,9 @@ class FileStore(Protocol):
     def remove(self, path: str) -> None:
         """Deletes a file, or a folder with all that is in it; nothing where there is none."""
 
+    def names(self, folder: str) -> list[str]:
+        """What is in ``folder``, hidden files left out, sorted; empty where there is none."""
+
 
 def is_local(path: str) -> bool:
     """Whether ``path`` is on this machine's file system."""
@@ -106,13 +109,6 @@ class LocalFiles:
             os.fsync(file.fileno())
         return True
 
-    def names(self, folder: str) -> list[str]:
-        """The names of what is in ``folder``; none where there is no such folder."""
-        try:
-            return [one.name for one in local_path(folder).iterdir()]
-        except FileNotFoundError:
-            return []
-
     def modified_seconds(self, path: str) -> float | None:
         """When a file was changed last, by the storage's clock; None where there is none."""
         try:
@@ -141,6 +137,12 @@ class LocalFiles:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        """What is in ``folder``, hidden files left out, sorted; empty where there is none."""
+        place = local_path(folder)
+        found = place.iterdir() if place.is_dir() else ()
+        return sorted(one.name for one in found if not one.name.startswith("."))
 
 
 class HadoopFiles:
@@ -209,11 +211,12 @@ class HadoopFiles:
         return True
 
     def names(self, folder: str) -> list[str]:
-        """The names of what is in ``folder``; none where there is no such folder."""
+        """What is in ``folder``, hidden files left out, sorted; empty where there is none."""
         place, files = self._at(folder)
         if not files.exists(place):
             return []
-        return [str(status.getPath().getName()) for status in files.listStatus(place)]
+        found = (str(one.getPath().getName()) for one in files.listStatus(place))
+        return sorted(name for name in found if not name.startswith("."))
 
     def modified_seconds(self, path: str) -> float | None:
         """When a file was changed last, by the storage's clock; None where there is none."""

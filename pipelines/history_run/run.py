@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from pipelines.errors import StepCancelledError
 from pipelines.execution.files import HadoopFiles, LocalFiles, is_local
 from pipelines.execution.intervals import IntervalLedger
+from pipelines.execution.releases.publishing import publish
 from pipelines.execution.signals import Signals
 from pipelines.execution.together import Together, Turns
 from pipelines.history_run.going import one_by_one, side_by_side
 from pipelines.history_run.order import is_ordered, why_one_by_one
 from pipelines.history_run.refusals import refuse_wrong_tables, windows_asked
+from pipelines.history_run.releasing import NOT_OVER, held_back, results_of
 from pipelines.pipeline import Pipeline, lock_holder
 from pipelines.plan.plan import Action
 from pipelines.plan.windows import (
@@ -29,8 +31,9 @@ from pipelines.plan.windows import (
     row_of,
     state_of,
 )
-from pipelines.prepared import Options, PreparedFlow
+from pipelines.prepared import Options, PreparedFlow, generate_run_id
 from pipelines.results import utc_now, utc_text
+from pipelines.sinks.run_log import find_run
 from pipelines.spark_start import start_spark
 from pipelines.utils.sql_runner import DeltaLog
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from pipelines.execution.session import SparkSession
     from pipelines.history_run.going import Went
     from pipelines.plan.compile import CompiledStep
-    from pipelines.results import RunResult
+    from pipelines.results import RunResult, StageRelease
     from pipelines.sinks.base import Sink
 
 _SIGNALLED = 128
@@ -49,10 +52,19 @@ _SIGNALLED = 128
 
 @dataclass(frozen=True)
 class HistoryResult:
-    """What became of a history run; ``exit_code`` is that of the process."""
+    """What became of a history run.
+
+    Attributes:
+        rows: what became of each window.
+        exit_code: of the process.
+        releases: what became of releasing each published stage.
+        failure: what broke a release; empty where nothing did.
+    """
 
     rows: tuple[WindowRow, ...]
     exit_code: int
+    releases: tuple[StageRelease, ...] = ()
+    failure: str = ""
 
 
 def _no_sinks(_label: str) -> Sequence[Sink]:
@@ -154,10 +166,34 @@ class HistoryRun:
                 codes.append(result.exit_code or 0)
                 hold.refuse_if_lost()
                 done[row.window] = self._note(row.window, result, ledger)
+            is_stopped = signals.received is not None
+            releases, failure = self._release(tuple(done.values()), stack, is_stopped=is_stopped)
+            if failure is not None:
+                codes.append(1)
             if signals.received is not None:
                 codes = [_SIGNALLED + signals.received]
         worst = next((code for code in (*filter(_is_signal, codes), 1, 3) if code in codes), 0)
-        return HistoryResult(tuple(done.values()), worst)
+        told = self.prepared.connections.redact(str(failure)) if failure is not None else ""
+        return HistoryResult(tuple(done.values()), worst, releases, told)
+
+    def _release(
+        self, rows: Sequence[WindowRow], stack: ExitStack, *, is_stopped: bool
+    ) -> tuple[tuple[StageRelease, ...], Exception | None]:
+        """What becomes of each published stage, once all windows of the period are done."""
+        compiled, moment = self.prepared.compiled, self._now()
+        told = held_back(compiled, rows, is_stopped=is_stopped)
+        if told or not compiled.publishes:
+            return told, None
+        run_ids = dict.fromkeys(row.run_id for row in rows if row.run_id)
+        folder = self.prepared.log_folder
+        logs = [log for one in run_ids if (log := find_run(folder, one)) is not None]
+        return publish(
+            compiled,
+            results_of(compiled, logs),
+            lambda: self._started(stack),
+            generate_run_id(moment),
+            utc_text(moment) or "",
+        )
 
     # --- the windows -------------------------------------------------------------------------
 
@@ -172,7 +208,7 @@ class HistoryRun:
         for window in self._windows:
             row = self._known(window, intervals)
             if window.end > self._now().date():
-                row = replace(row, reason="it is not over")
+                row = replace(row, reason=NOT_OVER)
             elif not is_wanted(row.state, self._period.reprocess):
                 row = replace(row, reason=f"--reprocess {self._period.reprocess}")
             rows.append(row)

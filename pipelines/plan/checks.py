@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import Finding, near_names
 from pipelines.plan.outside import check_small_run
 from pipelines.plan.part_checks import check_parts
+from pipelines.plan.releases import check_publishes
 from pipelines.plan.table_checks import Tables, check_tables
 
 if TYPE_CHECKING:
@@ -189,4 +190,5 @@ _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _keys_are_plain,
     _runs_some_day,
     check_small_run,
+    check_publishes,
 )

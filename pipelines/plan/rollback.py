@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.plan.table_commits import standing
+from pipelines.plan.table_commits import HARMLESS, standing
 
 if TYPE_CHECKING:
     from pipelines.plan.table_commits import TableCommit, TableFacts
 
-# They move rows between files, and change none.
-_HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "REORG", "COMPUTE STATS"})
 _WROTE = "success"
 
 
@@ -89,12 +87,19 @@ class RollbackPlan:
         undos: one a table that has to change.
         obstacles: all that speaks against it.
         as_before: steps whose tables hold nothing of the run, any more.
+        releases: what is withdrawn from readers, as it pins what goes: stage and release.
     """
 
     run_id: str
     undos: tuple[TableUndo, ...]
     obstacles: tuple[Obstacle, ...] = ()
     as_before: tuple[str, ...] = ()
+    releases: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def firsts(self) -> dict[str, int]:
+        """The first version of each table that goes, by its path."""
+        return {undo.path: undo.undone[-1].version for undo in self.undos}
 
     def refusals(self, *, force: bool) -> tuple[Obstacle, ...]:
         """The obstacles that stay."""
@@ -107,6 +112,7 @@ class RollbackPlan:
             "tables": [undo.as_dict() for undo in self.undos],
             "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
             "as_before": list(self.as_before),
+            "releases": [{"stage": one, "release_id": name} for one, name in self.releases],
         }
 
 
@@ -164,7 +170,7 @@ def _undo_of(table: TableFacts, run_id: str) -> TableUndo | None:
 
 def _later_writes(undo: TableUndo, run_id: str) -> Iterator[Obstacle]:
     for commit in reversed(undo.undone):
-        if commit.run_id != run_id and commit.operation not in _HARMLESS:
+        if commit.run_id != run_id and commit.operation not in HARMLESS:
             yield Obstacle(
                 "later_write",
                 undo.step,

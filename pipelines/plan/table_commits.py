@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "REORG", "COMPUTE STATS"})
+"""Operations that move rows between files, and change none."""
+
 
 @dataclass(frozen=True)
 class TableCommit:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         StepFinished,
         StepStarted,
     )
+    from pipelines.results.release import Release, ReleasedTable, StageRelease
     from pipelines.results.run import SCHEMA_VERSION, RunInfo, RunResult
     from pipelines.results.sql_tests import (
         CheckSaid,
@@ -40,6 +41,8 @@ __all__ = [
     "DestinationState",
     "ErrorInfo",
     "Event",
+    "Release",
+    "ReleasedTable",
     "RowsDiff",
     "RunFinished",
     "RunInfo",
@@ -47,6 +50,7 @@ __all__ = [
     "RunStarted",
     "SqlTestResult",
     "SqlTestStatus",
+    "StageRelease",
     "Status",
     "StepFinished",
     "StepResult",
@@ -74,6 +78,11 @@ _ROOMS = {
         "RunStarted",
         "StepFinished",
         "StepStarted",
+    ),
+    "release": (
+        "Release",
+        "ReleasedTable",
+        "StageRelease",
     ),
     "run": (
         "SCHEMA_VERSION",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pipelines.results.check import CheckResult, ErrorInfo
+    from pipelines.results.release import StageRelease
     from pipelines.results.step import StepResult
 
 SCHEMA_VERSION = 1
@@ -55,6 +56,7 @@ class RunResult:
         exit_code: the process's exit code; None while it runs.
         steps: one result a step, in the flow's order.
         error: why the run as a whole broke, apart from its steps.
+        releases: what became of releasing each published stage.
     """
 
     run: RunInfo
@@ -63,6 +65,7 @@ class RunResult:
     finished_at: datetime | None
     steps: tuple[StepResult, ...]
     error: ErrorInfo | None = None
+    releases: tuple[StageRelease, ...] = ()
 
     @classmethod
     def collect(
@@ -73,6 +76,7 @@ class RunResult:
         finished_at: datetime,
         signal_number: int | None = None,
         error: ErrorInfo | None = None,
+        releases: tuple[StageRelease, ...] = (),
     ) -> RunResult:
         """The run's result out of its steps': the status and exit code follow from them.
 
@@ -94,7 +98,7 @@ class RunResult:
             status, code = Status.DQ_FAILED, 3
         else:
             status, code = Status.SUCCESS, 0
-        return cls(run, status, code, finished_at, results, error)
+        return cls(run, status, code, finished_at, results, error, releases)
 
     @property
     def duration_seconds(self) -> float:
@@ -134,5 +138,6 @@ class RunResult:
             "git_commit": run.git_commit,
             "versions": dict(run.versions),
             "error": self.error.as_dict() if self.error else None,
+            "releases": [release.as_dict() for release in self.releases],
             "steps": [step.as_dict() for step in self.steps],
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import PipelineError
 from pipelines.results import CheckStatus, Event, RunFinished, RunResult, Status
+from pipelines.results.release import FAILED, HELD_BACK
 
 if TYPE_CHECKING:
     from pipelines.spec.policies import Notifications
@@ -115,6 +116,11 @@ def message(result: RunResult) -> tuple[str, str]:
         if check.status is not CheckStatus.PASSED
     ]
     lines += checks[:MAX_STEPS]
+    lines += [
+        f"{one.stage} not released: {one.reason}"[:MAX_MESSAGE]
+        for one in result.releases
+        if one.status in (HELD_BACK, FAILED)
+    ]
     if result.error is not None:
         lines.append(result.error.message[:MAX_MESSAGE])
     lines.append(f"pipeline show {run.run_id}")

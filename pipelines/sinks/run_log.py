@@ -121,6 +121,11 @@ def read_run(folder: Path, run_id: str) -> dict[str, Any]:
     raise UsageError(f"no log of run {run_id!r}", where=str(folder), hint=hint)
 
 
+def find_run(folder: Path, run_id: str) -> dict[str, Any] | None:
+    """The log of the run of that very id; None where it is gone."""
+    return _read(folder / f"{run_id}.json")
+
+
 def last_run(folder: Path, pipeline: str, environment: str) -> dict[str, Any] | None:
     """The newest log of a pipeline in an environment; None if there is none."""
     for file in sorted(_log_files(folder), reverse=True):
@@ -175,6 +180,23 @@ def runs_after(folder: Path, log: Mapping[str, Any]) -> list[dict[str, Any]]:
         if other is not None and all(other.get(key) == log.get(key) for key in same):
             found.append(other)
     return found
+
+
+def logs_before(folder: Path, pipeline: str, environment: str, before: datetime) -> list[Path]:
+    """The logs of a pipeline in an environment whose runs began earlier; never its newest log."""
+    of_it = (pipeline, environment)
+    stamp = before.strftime("%Y%m%dT%H%M%SZ")
+    older, has_newer = [], False
+    for file in sorted(_log_files(folder), reverse=True):
+        if file.stem >= stamp and has_newer:
+            continue
+        log = _read(file)
+        if log is None or (log.get("pipeline"), log.get("environment")) != of_it:
+            continue
+        if has_newer and file.stem < stamp:
+            older.append(file)
+        has_newer = True
+    return older
 
 
 def _step(step_id: str, status: Status, started_at: datetime | None = None) -> StepResult:

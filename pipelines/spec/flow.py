@@ -11,7 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.spec.policies import (
     CheckpointPolicy,
+    MaintenancePolicy,
     Notifications,
+    Publish,
     RetryPolicy,
     RunPolicy,
     SamplePolicy,
@@ -89,6 +91,8 @@ class Stage(Spec):
     """Whether its groups may run side by side; else each waits for the one above it."""
     depends_on: tuple[str, ...] = ()
     """Stages, groups or steps that must have succeeded before any of its steps starts."""
+    publish: Publish = None
+    """Release its Delta tables together to readers, once all its steps have ended well."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     """Its groups; in this order where `parallel` is false."""
 
@@ -120,6 +124,8 @@ class PipelineSpec(Spec):
     """Where a run leaves word of the steps that are done."""
     run: RunPolicy = Field(default_factory=RunPolicy)
     """Whether a run is for its day or for windows of the past."""
+    maintenance: MaintenancePolicy = Field(default_factory=MaintenancePolicy)
+    """What `maintain` does with tables, logs, checkpoints and releases."""
     sample: SamplePolicy = Field(default_factory=SamplePolicy)
     """How `run --sample` chooses rows."""
     vars: dict[str, Any] = Field(default_factory=dict)

@@ -1,10 +1,11 @@
-"""Policies of a flow: retry, checkpoint and notifications."""
+"""Policies of a flow: retry, checkpoint, notifications, releases and maintenance."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from pipelines.spec.templated import Spec, Templated, TemplatedBool
 
@@ -78,3 +79,70 @@ class Notifications(Spec):
     """The run succeeded."""
     on_dq_warning: Addresses = ()
     """The run ended with checks that warned."""
+
+
+class PublishPolicy(Spec):
+    """How readers get the tables of a stage: together, at versions whose checks passed."""
+
+    schema_name: str | None = Field(
+        default=None,
+        alias="schema",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|\{[{%]",
+        description="Schema of the metastore in which each table gets a view of its own.",
+    )
+
+
+def _as_publish(value: object) -> object:
+    if value is True:
+        return {}
+    if value is None:
+        raise PydanticCustomError("bad-type", "expected true, false or a mapping, found nothing")
+    return None if value is False else value
+
+
+Publish = Annotated[
+    PublishPolicy | None,
+    BeforeValidator(_as_publish, json_schema_input_type=bool | PublishPolicy),
+]
+
+
+class VacuumPolicy(Spec):
+    """Which files that no version needs any more are deleted by `maintain`."""
+
+    enabled: TemplatedBool = True
+    """Whether to delete any."""
+    retain_hours: Annotated[float, Field(ge=0), Templated] = 168
+    """Files in use within so many hours stay; those that a kept release needs stay longer."""
+    allow_short: TemplatedBool = False
+    """Switch Delta's own check off, which refuses less than the table's retention (168 hours)."""
+
+
+class TableMaintenance(Spec):
+    """What `maintain` does to one table, where it is not what the flow says."""
+
+    optimize: TemplatedBool | None = None
+    """Join small files into large ones."""
+    vacuum: VacuumPolicy | None = None
+    """Which files are deleted."""
+
+
+class KeepPolicy(Spec):
+    """How much of what runs leave is kept by `maintain`."""
+
+    logs_days: Annotated[int, Field(ge=1), Templated] = 90
+    """Logs of runs that began longer ago go; the newest stays."""
+    batches_days: Annotated[int, Field(ge=1), Templated] = 90
+    """Checkpoints of batches whose last step ended longer ago go; those of the newest stay."""
+    releases: Annotated[int, Field(ge=1), Templated] = 10
+    """Releases of a stage, the current one among them; older ones go."""
+
+
+class MaintenancePolicy(Spec):
+    """What `maintain` does."""
+
+    optimize: TemplatedBool = True
+    """Join small files of tables into large ones."""
+    vacuum: VacuumPolicy = Field(default_factory=VacuumPolicy)
+    """Which files of tables are deleted."""
+    keep: KeepPolicy = Field(default_factory=KeepPolicy)
+    """How much of logs, checkpoints and releases stays."""

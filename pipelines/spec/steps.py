@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.spec.expectations import parse_expectation
 from pipelines.spec.incremental import Incremental
-from pipelines.spec.policies import RetryPolicy
+from pipelines.spec.policies import RetryPolicy, TableMaintenance
 from pipelines.spec.templated import NAME_PATTERN, Spec, Templated, TemplatedBool, is_template
 
 FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
@@ -210,6 +210,8 @@ class Destination(Spec):
     """Spark writer options, passed on as they are."""
     audit_columns: TemplatedBool | None = None
     """Adds columns that say which run, batch and source made a row; without it as the flow says."""
+    maintenance: TableMaintenance | None = None
+    """What `maintain` does to this table; without it as the flow says."""
     schema_policy: Literal["strict", "evolve", "overwrite"] = Field(
         default="strict",
         alias="schema",
@@ -235,6 +237,8 @@ class Destination(Spec):
             raise _wrong("destination", "schema 'overwrite' needs mode 'overwrite'")
         if self.audit_columns and self.format != "delta":
             raise _wrong("destination", "'audit_columns' needs format 'delta'")
+        if self.maintenance is not None and self.format != "delta":
+            raise _wrong("destination", "'maintenance' needs format 'delta'")
         if self.schema_policy != "strict" and self.format != "delta":
             raise _wrong("destination", f"schema '{self.schema_policy}' needs format 'delta'")
         return self

@@ -89,10 +89,9 @@ class MetadataLogger:
             redact: takes secrets out of messages.
         """
         run_id = str(run["run_id"])
-        runs, steps, checks = TABLES
-        self._append(runs, _RUNS, [_run_row(run)], run_id, redact)
-        self._append(steps, _STEPS, list(_step_rows(run)), run_id, redact)
-        self._append(checks, _CHECKS, list(_check_rows(run)), run_id, redact)
+        rows = ([_run_row(run)], list(_step_rows(run)), list(_check_rows(run)))
+        for table, columns, told in zip(TABLES, (_RUNS, _STEPS, _CHECKS), rows, strict=True):
+            self._append(table, columns, told, run_id, redact)
 
     def _append(
         self,

@@ -671,3 +671,78 @@ def test_sql_tests_when_none_is_chosen_then_said_so(call: Call, project: Path) -
     wrong(call("test a.yaml --select scools"), "'scools' fits no step", "did you mean 'schools'")
     wrong(call("test a.yaml --format html"), "--format is one of text, json, junit")
     wrong(call("test nix.yaml"), "'nix.yaml' does not exist")
+
+
+# --- releases, without a JVM --------------------------------------------------------------------
+
+
+def release(project: Path, name: str, version: int, *, is_current: bool = False) -> None:
+    """A release of the stage `bronze`, as a run leaves it."""
+    from pipelines.execution.files import LocalFiles
+    from pipelines.execution.releases.store import ReleaseStore, Standing
+    from pipelines.results import Release, ReleasedTable
+
+    lake = project / "lake"
+    (lake / "bronze/students/_delta_log").mkdir(parents=True, exist_ok=True)
+    table = ReleasedTable(
+        "bronze.load.students", "students", "/was/here/bronze/students", "bronze/students", version
+    )
+    made = Release(name, "toy", "bronze", "test", name, "b1", "2026-11-25", "", (table,))
+    store = ReleaseStore(LocalFiles(), str(lake), "toy")
+    store.save(made)
+    if is_current:
+        store.point("bronze", Standing(made, "2026-11-25", f"run {name}"))
+
+
+def test_release_list_when_there_are_some_then_newest_first_and_the_current_one_marked(
+    call: Call, project: Path
+) -> None:
+    assert call("release list").out == "nothing is released\n"
+    release(project, "20261124T020000Z-aaaaaa", 4)
+    release(project, "20261125T020000Z-bbbbbb", 5, is_current=True)
+    said = call("release list")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines[1::2]] == ["*", "20261124T020000Z-aaaaaa"]
+    assert lines[2].strip() == "students 5"
+    found = json.loads(call("release list --stage bronze --format json").out)
+    assert [(one["release_id"][-6:], one["is_current"]) for one in found] == [
+        ("bbbbbb", True),
+        ("aaaaaa", False),
+    ]
+    wrong(call("release list --stage bronz"), "'bronz'", "did you mean 'bronze'")
+
+
+def test_release_show_when_the_lakehouse_was_moved_then_paths_are_where_it_is_now(
+    call: Call, project: Path
+) -> None:
+    wrong(call("release show"), "nothing is released")
+    release(project, "20261124T020000Z-aaaaaa", 4)
+    release(project, "20261125T020000Z-bbbbbb", 5, is_current=True)
+    place = f"{project}/lake/bronze/students"
+    sql = f"select * from delta.`{place}` version as of 5"
+    (shown,) = json.loads(call("release show --format json").out)
+    assert shown["tables"][0]["path"] == place
+    assert shown["tables"][0]["sql"] == sql
+    assert sql in call("release show").out
+    statement = f"create or replace temporary view students as {sql};\n"
+    assert call("release show --format sql").out == statement
+    assert "version as of 4" in call("release show --release 20261124").out
+
+
+def test_release_rollback_when_asked_then_the_one_before_is_current_and_none_before_is_refused(
+    call: Call, project: Path
+) -> None:
+    wrong(call("release rollback"), "nothing is released")
+    release(project, "20261124T020000Z-aaaaaa", 4)
+    release(project, "20261125T020000Z-bbbbbb", 5, is_current=True)
+    assert call("release rollback").out == "bronze is release 20261124T020000Z-aaaaaa now\n"
+    current = json.loads((project / "lake/_releases/toy/bronze/current.json").read_text())
+    assert current["release_id"] == "20261124T020000Z-aaaaaa"
+    assert current["tables"][0]["version"] == 4
+    wrong(call("release rollback"), "no release before 20261124T020000Z-aaaaaa")
+    wrong(call("release rollback --to 2026"), "2 releases begin with '2026'")
+    assert call("release rollback --stage bronze --to 20261125").code == 0
+    shutil.rmtree(project / "lake/bronze/students")
+    wrong(call("release rollback"), "holds bronze.load.students, whose table is gone")
+    assert json.loads(call("release show --format json").out)[0]["tables"][0]["version"] == 5

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+_VECTOR = "concat_ws('|', deletionVector.pathOrInlineDv, deletionVector.offset)"
 
 FileKey = tuple[str, str]
 """Where a file is, and what tells what is deleted of it."""
@@ -36,15 +37,46 @@ class TableFiles:
         Raises:
             Py4JJavaError: the log no longer tells of the version.
         """
-        from pyspark.sql import DataFrame
-
-        rows = DataFrame(self._snapshot(version).allFiles().toDF(), self._session)
-        vector = "concat_ws('|', deletionVector.pathOrInlineDv, deletionVector.offset)"
-        found = rows.selectExpr("path", f"{vector} as vector").collect()
+        found = self._frame(version).selectExpr("path", f"{_VECTOR} as vector").collect()
         root = self._log.dataPath().toUri().toString().rstrip("/")
         places = [name if _ABSOLUTE.match(name) else f"{root}/{name}" for name, _ in found]
         self._named |= {place: row[0] for place, row in zip(places, found, strict=True)}
         return frozenset((place, row[1]) for place, row in zip(places, found, strict=True))
+
+    def small(self, version: int, least_bytes: int) -> int:
+        """How many files of a version are smaller than that, and have such neighbours."""
+        from pyspark.sql import functions as f
+
+        small = self._frame(version).where(f.col("size") < least_bytes)
+        groups = small.groupBy(f.to_json("partitionValues")).count().where("count > 1")
+        return int(groups.agg(f.sum("count")).collect()[0][0] or 0)
+
+    def oldest_lost(self, version: int, newest: int) -> int | None:
+        """When the oldest file was made that ``version`` needs and ``newest`` has no more.
+
+        Milliseconds since 1970 UTC; None where there is none.
+        """
+        from pyspark.sql import functions as f
+
+        def named(at: int) -> DataFrame:
+            return self._frame(at).select(
+                "modificationTime", "path", f.expr(f"{_VECTOR} as vector")
+            )
+
+        lost = named(version).join(
+            named(newest).drop("modificationTime").withColumnsRenamed({"path": "p", "vector": "v"}),
+            f.expr("path = p and vector <=> v"),
+            "left_anti",
+        )
+        found = lost.agg(f.min("modificationTime")).collect()[0][0]
+        return int(found) if found is not None else None
+
+    def tombstone_ms(self) -> int:
+        """How long the table remembers that a file was removed."""
+        none = getattr(self._jvm, "scala.Option").empty()
+        metadata = self._log.update(False, none, none).metadata()
+        log_class = getattr(self._jvm, "org.apache.spark.sql.delta.DeltaLog")
+        return int(log_class.tombstoneRetentionMillis(metadata))
 
     def rows(self, version: int, files: Collection[FileKey] | None = None) -> DataFrame:
         """The rows of a version; given some of its files, those of these alone."""
@@ -77,6 +109,12 @@ class TableFiles:
         ).absolutePath
         names = sorted(self._named[place] for place, _ in files)
         return [name for name in names if not system.exists(absolute(root.toString(), name))]
+
+    def _frame(self, version: int) -> DataFrame:
+        """What the log says of each file of a version."""
+        from pyspark.sql import DataFrame
+
+        return DataFrame(self._snapshot(version).allFiles().toDF(), self._session)
 
     def _snapshot(self, version: int) -> Any:
         if version not in self._snapshots:

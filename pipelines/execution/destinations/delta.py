@@ -12,6 +12,7 @@ from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations.audit_columns import audit_of
 from pipelines.execution.destinations.keyed import KeyedWrite
 from pipelines.execution.destinations.window_rows import WindowRows
+from pipelines.plan.table_commits import HARMLESS
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
 from pipelines.utils.sql_runner import (
@@ -156,8 +157,9 @@ class DeltaTarget:
         self.after, self.changed = self._log.version(), False
 
     def _stands_newest(self, version: int | None) -> bool:
-        """Whether all that was committed since ``version`` has been undone."""
-        newest = next(self._log.standing(), None)
+        """Whether all that was committed since ``version`` has been undone, or moved files only."""
+        changing = (one for one in self._log.standing() if one.operation not in HARMLESS)
+        newest = next(changing, None)
         return newest is not None and newest.version == version
 
     def state(self) -> DestinationState:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from pipelines.spec.check_file import CheckHeader
     from pipelines.spec.config import Environment
     from pipelines.spec.expectations import Expectation
-    from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
+    from pipelines.spec.policies import (
+        CheckpointPolicy,
+        MaintenancePolicy,
+        Notifications,
+        PublishPolicy,
+        RetryPolicy,
+    )
     from pipelines.spec.steps import Step
     from pipelines.spec.yaml_document import Document
 
@@ -142,6 +148,12 @@ class CompiledStep:
         return self.planned.node
 
     @property
+    def table(self) -> str:
+        """Where its Delta table is; empty where it writes none."""
+        destination = self.settings.destination
+        return (destination.path or "") if destination.format == "delta" else ""
+
+    @property
     def queries(self) -> tuple[Sql, ...]:
         """The SQL that makes its rows: that of its pre_views, then its own."""
         return (*self.pre_view_sql.values(), *([self.sql] if self.sql else []))
@@ -162,6 +174,8 @@ class CompiledPlan:
         datasources: raw settings by name; templates only where `secret()` is used.
         secrets: names of the secrets that the flow asks for.
         checkpoint: policy, path absolute.
+        publishes: how each published stage is, by its name.
+        maintenance: what `maintain` does.
         timeout_seconds: time limit of the run; None is no limit.
         base_path: root of the lakehouse, absolute.
         findings: what is wrong with templates and files.
@@ -178,6 +192,8 @@ class CompiledPlan:
     notifications: Notifications
     secrets: frozenset[str]
     checkpoint: CheckpointPolicy
+    publishes: Mapping[str, PublishPolicy]
+    maintenance: MaintenancePolicy
     timeout_seconds: float | None = None
     findings: tuple[Finding, ...] = field(default=())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.errors import shorten
 from pipelines.plan.compile.compiled import CompiledPlan, absolute_path
@@ -12,7 +12,14 @@ from pipelines.plan.compile.templates import Renderer, Templates
 from pipelines.plan.outside import is_below
 from pipelines.spec.flow import CompleteDatasource
 from pipelines.spec.loader import merged_datasources
-from pipelines.spec.policies import CheckpointPolicy, Notifications, RetryPolicy
+from pipelines.spec.policies import (
+    CheckpointPolicy,
+    MaintenancePolicy,
+    Notifications,
+    PublishPolicy,
+    RetryPolicy,
+)
+from pipelines.spec.templated import Spec
 from pipelines.spec.validation import validate
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from pipelines.spec.config import Environment
 
 _CONFIG = "pipelines_config.yaml"
+_Policy = TypeVar("_Policy", bound=Spec)
 
 
 def compile_plan(
@@ -50,7 +58,7 @@ def compile_plan(
         compiler.templates,
         names,
         datasources,
-        compiler.default_retry(names),
+        compiler.policy("default_retry", RetryPolicy, names),
         compiler.seconds("default_timeout_seconds", names),
         home=base_path if is_below(checkpoint.path, base_path) else "",
     )
@@ -68,6 +76,8 @@ def compile_plan(
         notifications=plan.flow.pipeline.notifications,
         secrets=frozenset(compiler.secrets),
         checkpoint=checkpoint,
+        publishes=compiler.publishes(names),
+        maintenance=compiler.policy("maintenance", MaintenancePolicy, names),
         timeout_seconds=compiler.seconds("timeout_seconds", names),
         findings=tuple(compiler.templates.findings),
     )
@@ -121,14 +131,30 @@ class _PlanCompiler:
             )[1]
         return merged
 
-    def default_retry(self, names: Mapping[str, Any]) -> RetryPolicy:
-        """The flow's policy, rendered."""
-        at: Place = ("pipeline", "default_retry")
-        raw = self.templates.document.tree["pipeline"].get("default_retry") or {}
+    def policy(self, key: str, kind: type[_Policy], names: Mapping[str, Any]) -> _Policy:
+        """A policy of the flow, rendered."""
+        at: Place = ("pipeline", key)
+        raw = self.templates.document.tree["pipeline"].get(key) or {}
         tree = self.templates.tree(raw, names, at)
-        policy, findings = validate(RetryPolicy, tree, self.templates.document, at, strict=False)
+        policy, findings = validate(kind, tree, self.templates.document, at, strict=False)
         self.templates.findings += findings
-        return policy or RetryPolicy()
+        return policy or kind()
+
+    def publishes(self, names: Mapping[str, Any]) -> dict[str, PublishPolicy]:
+        """How each stage that is published is, by the stage's name; rendered."""
+        found = {}
+        for number, stage in enumerate(self._plan.flow.pipeline.stages):
+            if stage.publish is None:
+                continue
+            at: Place = ("pipeline", "stages", number, "publish")
+            raw = stage.publish.model_dump(by_alias=True, exclude_unset=True)
+            tree = self.templates.tree(raw, {**names, "stage": {"name": stage.name}}, at)
+            policy, findings = validate(
+                PublishPolicy, tree, self.templates.document, at, strict=False
+            )
+            self.templates.findings += findings
+            found[stage.name] = policy or PublishPolicy()
+        return found
 
     def seconds(self, key: str, names: Mapping[str, Any]) -> float | None:
         """A time limit of the flow in seconds, rendered."""

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 # What a step is told by, not what it does: a change of these makes no other result.
 _NOT_PRINTED = {"name", "description", "owner", "tags", "retry", "timeout_seconds", "debug", "when",
                 "on_failure", "depends_on"}  # fmt: skip
+_UNPRINTED: Any = {**dict.fromkeys(_NOT_PRINTED, True), "destination": {"maintenance"}}
 # Nor do these make other rows of the same inputs.
-_NOT_IN_EDITION: Any = {**dict.fromkeys((*_NOT_PRINTED, "dq_checks", "columns"), True),
-                   "source": {"incremental"},
-                   "pre_views": {"__all__": {"incremental"}}}  # fmt: skip
+_NOT_IN_EDITION: Any = {**_UNPRINTED, "dq_checks": True, "columns": True,
+                        "source": {"incremental"},
+                        "pre_views": {"__all__": {"incremental"}}}  # fmt: skip
 _LEAST_BATCH_ID = 8
 """A shorter one could stand anywhere in a text without meaning the batch."""
 
@@ -230,9 +231,7 @@ class StepCompiler:
         used = {settings.source.datasource} if settings.source else set()
         used |= {view.datasource for view in settings.pre_views}
         content = {
-            "settings": settings.model_dump(
-                mode="json", exclude=_NOT_PRINTED, exclude_defaults=True
-            ),
+            "settings": settings.model_dump(mode="json", exclude=_UNPRINTED, exclude_defaults=True),
             "sql": sql.text if sql else "",
             "pre_views": {name: statement.text for name, statement in pre_views.items()},
             "checks": [check.sql.text for check in checks],

@@ -1,0 +1,98 @@
+"""Which release readers see, changed as one: views first, then the one file that says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.execution.releases.store import Standing
+from pipelines.plan.releases import releases_touched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyspark.sql import SparkSession
+
+    from pipelines.execution.releases.store import ReleaseStore
+    from pipelines.results.release import Release
+
+
+class Releases:
+    """The releases of a pipeline, for whoever holds its run lock.
+
+    Args:
+        store: their manifests.
+        session: gives a Spark session; asked only where there are views to change.
+    """
+
+    def __init__(self, store: ReleaseStore, session: Callable[[], SparkSession]) -> None:
+        self.store, self._session = store, session
+
+    def settle(self, stage: str) -> bool:
+        """Ends a change of views that was broken off; whether there was one."""
+        to = self.store.open_switch(stage)
+        if to is not None:
+            self.switch(stage, to)
+        return to is not None
+
+    def switch(self, stage: str, to: Standing) -> None:
+        """Lets readers of a stage see ``to``; killed anywhere, `settle` does the rest."""
+        before = self.store.current(stage).release
+        has_views = any(one is not None and one.schema for one in (before, to.release))
+        if has_views:
+            from pipelines.execution.releases.views import show_views
+
+            self.store.begin_switch(stage, to)
+            show_views(self._session(), before, to.release, self.store.base_path)
+        self.store.point(stage, to)
+        if has_views:
+            self.store.end_switch(stage)
+
+    def go_back(self, stage: str, to: Release, at: str) -> None:
+        """Lets readers see an earlier release; what they go back from is not released again."""
+        standing = self.store.current(stage)
+        newer = [
+            one.release_id for one in self.store.releases(stage) if one.release_id > to.release_id
+        ]
+        since = standing.since if to.release_id == standing.release_id else at
+        self.switch(stage, Standing(to, since, "release rollback", tuple(sorted(newer))))
+
+    def touched_by(self, firsts: Mapping[str, int]) -> dict[str, list[Release]]:
+        """The releases that hold what is about to go, by stage, newest first.
+
+        Args:
+            firsts: the first version of each table that goes, by its path.
+        """
+        base_path = self.store.base_path
+        found = {
+            stage: releases_touched(self.store.releases(stage), firsts, base_path)
+            for stage in self.store.stages()
+        }
+        return {stage: touched for stage, touched in found.items() if touched}
+
+    def withdraw(self, firsts: Mapping[str, int], by: str, at: str) -> None:
+        """Takes the releases that hold what is gone from readers; they see the newest before them.
+
+        Args:
+            firsts: the first version of each table that went, by its path.
+            by: the rollback.
+            at: now, UTC, ISO 8601.
+        """
+        for stage in self.store.stages():
+            self.settle(stage)
+        for stage, touched in self.touched_by(firsts).items():
+            gone = {one.release_id for one in touched}
+            standing = self.store.current(stage)
+            if standing.release_id in gone:
+                self.switch(stage, self._before(stage, standing, gone, by, at))
+            for release in touched:
+                self.store.withdraw(release, by)
+
+    def _before(self, stage: str, standing: Standing, gone: set[str], by: str, at: str) -> Standing:
+        left = [
+            one
+            for one in self.store.releases(stage)
+            if one.release_id not in gone | {*standing.taken_back}
+            and one.release_id < standing.release_id
+        ]
+        back = tuple(one for one in standing.taken_back if one not in gone)
+        return Standing(left[0] if left else None, at, by, back)

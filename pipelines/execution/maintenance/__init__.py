@@ -1,0 +1,1 @@
+"""Maintenance of tables: small files joined, files that nobody needs deleted."""

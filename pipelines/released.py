@@ -95,8 +95,7 @@ class ReleasedFlow:
             chosen: dict[str, Release] = {}
             stages = self._stages(store.stages(), stage)
             for one in stages:
-                releases.settle(one)
-                known, now = store.releases(one), store.current(one).release_id
+                known, now = store.releases(one), releases.standing(one).release_id
                 is_meant = stage is not None or len(stages) == 1
                 if to is not None and not is_meant:
                     known = [each for each in known if each.release_id.startswith(to)]

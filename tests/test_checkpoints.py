@@ -378,3 +378,23 @@ def test_batch_when_run_again_then_its_step_is_checkpointed_until_its_check_is_e
     assert len(edited.checks) == 1
     assert is_step_checkpointed(folder, "b1", step_id, edited.fingerprint)
     assert made.rows("orders") == [(1,)]
+
+
+def test_batches_when_some_cannot_be_read_then_the_others_are_told_and_nothing_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    store = CheckpointStore(LocalFiles(), str(tmp_path))
+    assert store.batches() == []
+    for number, name in enumerate(("old", "new")):
+        store.save_batch(BatchRecord(name, "r1", number, "2026-11-23"))
+    store.save_marker("old", "s.g.a", Marker("r1", "2026-11-23T00:00:00Z", "f", 3))
+    torn = [tmp_path / "torn/_batch.json", tmp_path / "old/s.g.b.json"]
+    for file in torn:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text('{"run_id"')
+    assert [one.batch_id for one in store.batches()] == ["new", "old"]
+    markers = store.markers("old", ["s.g.a", "s.g.b", "s.g.c"])
+    assert {step: one.version_after for step, one in markers.items()} == {"s.g.a": 3}
+    assert all(file.exists() for file in torn)
+    store.remove_batch("old")
+    assert [one.batch_id for one in store.batches()] == ["new"]

@@ -54,7 +54,14 @@ def local_path(path: str) -> Path:
 
 
 class LocalFiles:
-    """This machine's file system; files are readable by their owner only."""
+    """This machine's file system; files are readable by their owner only.
+
+    Args:
+        is_shared: whether others may read what is written.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self._mode = 0o644 if is_shared else 0o600
 
     def read(self, path: str) -> str | None:
         """The text at ``path``; None where there is no file."""
@@ -82,6 +89,7 @@ class LocalFiles:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
+                os.fchmod(file.fileno(), self._mode)
                 os.fsync(file.fileno())
             Path(temporary).replace(target)
         except BaseException:

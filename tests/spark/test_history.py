@@ -131,11 +131,19 @@ def test_history_when_a_window_fails_then_order_holds_and_the_next_run_fills_the
     bad = "raise_error('february')"
     steps = STEPS.replace("select id, status, day", "select id, {{ vars.what }} as status, day", 1)
     made = project(steps)
+    flow = made.root / "pipelines/flows/main_flow.yaml"
+    flow.write_text(
+        flow.read_text().replace("- name: stage\n", "- name: stage\n      publish: true\n")
+    )
     made.put("events", EVENTS)
     fails = f"case when day = '2026-02-28' then {bad} else status end"
     went = go(made, vars={"what": fails})
     assert went.result.exit_code == 1
     assert went.states == ["done", "failed", "an earlier window did not succeed"]
+    (held,) = went.result.releases
+    assert held.status == "held_back"
+    assert held.reason == "2 of 3 windows are not done, the first is 2026-02-01 to 2026-02-28"
+    assert {run.releases[0].status for run in went.runs} == {"held_back"}
     assert went.result.rows[1].broken == ("stage.group.happened", "stage.group.statuses")
     ledger = json.loads((made.root / "lake/_checkpoints/toy/_intervals.json").read_text())
     assert [one["start"] for one in ledger["intervals"]] == ["2026-01-01", "2026-02-01"]
@@ -144,13 +152,19 @@ def test_history_when_a_window_fails_then_order_holds_and_the_next_run_fills_the
     assert [row.state.value for row in rows] == ["done", "failed"]
 
     gaps = Period(ALL.first, ALL.last, reprocess="none")
-    assert go(made, gaps, vars={"what": "status"}).states == [
-        "--reprocess none", "--reprocess none", "done",
-    ]  # fmt: skip
+    filled = go(made, gaps, vars={"what": "status"})
+    assert filled.states == ["--reprocess none", "--reprocess none", "done"]
+    assert filled.result.releases[0].status == "held_back"
     mended = go(made, resume=False, vars={"what": "status"})
     assert mended.states == ["--reprocess failed", "done", "--reprocess failed"]
     assert made.rows("happened") == made.rows("events")
     assert len(versions(made)) == 6
+    (released,) = mended.result.releases
+    assert (released.status, released.tables) == (
+        "released",
+        {f"stage.group.{one}": made.log(one).version() for one in ("happened", "statuses")},
+    )
+    assert go(made, vars={"what": "status"}).result.releases[0].status == "stands"
 
 
 def test_history_when_order_is_lost_or_rows_would_double_then_it_refuses_before_it_begins(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _LOGGED = "spark.databricks.delta.vacuum.logging.enabled"
+_LISTED_BY = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
 _CHECKED = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
@@ -38,6 +39,8 @@ def maintain_table(
     # Two commits more on each table that is vacuumed would look like news to all that read it.
     session.conf.set(_LOGGED, "false")
     session.conf.set(_CHECKED, str(not work.vacuum.allow_short).lower())
+    # VACUUM lists folders in so many tasks: Spark's 10,000 take minutes where there is nothing.
+    session.conf.set(_LISTED_BY, str(4 * session.sparkContext.defaultParallelism))
     parts = ((work.optimize, _optimized), (bool(work.vacuum.enabled), _vacuumed))
     for is_wanted, part in parts:
         try:

@@ -26,7 +26,7 @@ def open_releases(compiled: CompiledPlan, session: Callable[[], SparkSession]) -
         session: gives a Spark session; asked only for remote storage, and to change views.
     """
     base_path = compiled.base_path
-    files = LocalFiles() if is_local(base_path) else HadoopFiles(session())
+    files = LocalFiles(is_shared=True) if is_local(base_path) else HadoopFiles(session())
     return Releases(ReleaseStore(files, base_path, compiled.plan.flow.pipeline.name), session)
 
 

@@ -27,6 +27,10 @@ class Releases:
     def __init__(self, store: ReleaseStore, session: Callable[[], SparkSession]) -> None:
         self.store, self._session = store, session
 
+    def standing(self, stage: str) -> Standing:
+        """What readers see, or are about to where a change of views was broken off."""
+        return self.store.open_switch(stage) or self.store.current(stage)
+
     def settle(self, stage: str) -> bool:
         """Ends a change of views that was broken off; whether there was one."""
         to = self.store.open_switch(stage)
@@ -36,8 +40,9 @@ class Releases:
 
     def switch(self, stage: str, to: Standing) -> None:
         """Lets readers of a stage see ``to``; killed anywhere, `settle` does the rest."""
-        before = self.store.current(stage).release
-        has_views = any(one is not None and one.schema for one in (before, to.release))
+        seen = (self.store.current(stage).release, self.standing(stage).release)
+        before = [one for one in seen if one is not None]
+        has_views = any(one.schema for one in (*before, to.release) if one is not None)
         if has_views:
             from pipelines.execution.releases.views import show_views
 
@@ -49,12 +54,10 @@ class Releases:
 
     def go_back(self, stage: str, to: Release, at: str) -> None:
         """Lets readers see an earlier release; what they go back from is not released again."""
-        standing = self.store.current(stage)
-        newer = [
-            one.release_id for one in self.store.releases(stage) if one.release_id > to.release_id
-        ]
+        standing, known = self.standing(stage), self.store.releases(stage)
+        newer = sorted(one.release_id for one in known if one.release_id > to.release_id)
         since = standing.since if to.release_id == standing.release_id else at
-        self.switch(stage, Standing(to, since, "release rollback", tuple(sorted(newer))))
+        self.switch(stage, Standing(to, since, "release rollback", tuple(newer)))
 
     def touched_by(self, firsts: Mapping[str, int]) -> dict[str, list[Release]]:
         """The releases that hold what is about to go, by stage, newest first.
@@ -77,13 +80,15 @@ class Releases:
             by: the rollback.
             at: now, UTC, ISO 8601.
         """
+        all_touched = self.touched_by(firsts)
         for stage in self.store.stages():
-            self.settle(stage)
-        for stage, touched in self.touched_by(firsts).items():
+            touched = all_touched.get(stage, [])
             gone = {one.release_id for one in touched}
-            standing = self.store.current(stage)
+            standing = self.standing(stage)
             if standing.release_id in gone:
                 self.switch(stage, self._before(stage, standing, gone, by, at))
+            else:
+                self.settle(stage)
             for release in touched:
                 self.store.withdraw(release, by)
 

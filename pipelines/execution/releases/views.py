@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipelines.utils.sql_runner import as_sql_error
@@ -23,9 +24,9 @@ def keeps_views(session: SparkSession) -> bool:
 
 
 def show_views(
-    session: SparkSession, before: Release | None, now: Release | None, base_path: str
+    session: SparkSession, before: Iterable[Release], now: Release | None, base_path: str
 ) -> None:
-    """Makes the views of a release, then drops those that only the one before it had.
+    """Makes the views of a release, then drops those that only the ones before it had.
 
     Views are changed one after another: a reader may see some of both meanwhile. Done again after
     a death it does the rest.
@@ -42,11 +43,10 @@ def show_views(
             select = pinned_select(table.place(base_path), table.version)
             comment = f"release {now.release_id} of {now.pipeline}"
             _run(session, f"create or replace view {name} comment '{comment}' as {select}", name)
-    if before is not None and before.schema:
-        for table in before.tables:
-            name = _named(before.schema, table.name)
-            if name.lower() not in shown:
-                _run(session, f"drop view if exists {name}", name)
+    had = [_named(one.schema, table.name) for one in before if one.schema for table in one.tables]
+    for name in dict.fromkeys(had):
+        if name.lower() not in shown:
+            _run(session, f"drop view if exists {name}", name)
 
 
 def _run(session: SparkSession, sql: str, name: str) -> None:

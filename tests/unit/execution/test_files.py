@@ -69,6 +69,15 @@ def test_sweeping_when_a_write_was_killed_then_only_what_it_left_goes(tmp_path: 
     LocalFiles().sweep(str(tmp_path / "nowhere"))
 
 
+def test_names_when_a_folder_has_hidden_files_then_they_are_left_out(tmp_path: Path) -> None:
+    files = LocalFiles()
+    for name in ("b.json", "a/c.json", ".lock"):
+        files.write(str(tmp_path / name), "x")
+    assert files.names(str(tmp_path)) == ["a", "b.json"]
+    assert files.names(f"file://{tmp_path}/a") == ["c.json"]
+    assert files.names(str(tmp_path / "nowhere")) == files.names(str(tmp_path / "b.json")) == []
+
+
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert LocalFiles().read(str(tmp_path / "nowhere" / "a")) is None
@@ -83,6 +92,8 @@ def test_reading_a_folder_is_an_error(tmp_path: Path) -> None:
 def test_file_is_for_its_owner_only(tmp_path: Path) -> None:
     LocalFiles().write(str(tmp_path / "a"), "x")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+    LocalFiles(is_shared=True).write(str(tmp_path / "b"), "x")
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o644
 
 
 def test_broken_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

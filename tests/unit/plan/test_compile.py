@@ -127,6 +127,7 @@ NOT_COVERED = {
     "debug": ("owner: sales", "owner: sales\n              debug: true"),
     "on_failure": ("owner: sales", "owner: sales\n              on_failure: continue"),
     "default retry": ("delay_seconds: 0", "delay_seconds: 9"),
+    "maintenance": ("mode: append", "mode: append, maintenance: {optimize: false}"),
     "default said outright": ("mode: append", "mode: append, format: delta"),
     "order of keys": ("{name: lookup, query: \"select {{ vars.n }} as id\"}",
                       "{query: \"select {{ vars.n }} as id\", name: lookup}"),

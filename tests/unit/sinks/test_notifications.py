@@ -18,6 +18,7 @@ from pipelines.results import (
     RunInfo,
     RunResult,
     RunStarted,
+    StageRelease,
     Status,
     StepFinished,
     StepResult,
@@ -135,6 +136,16 @@ def test_message_says_what_happened_and_what_to_do() -> None:
     assert "warned: a.sql: 3, wanted 0" in body
     assert body.splitlines()[-1] == "pipeline show run-1"
     assert "Ada" not in body
+
+
+def test_message_says_which_stages_are_not_released_and_why() -> None:
+    releases = (
+        StageRelease("gold", "held_back", "R1", "a.b.c ended as failed"),
+        StageRelease("mart", "released", "R2"),
+    )
+    _, body = message(ended(step(Status.FAILED), releases=releases).result)
+    assert "gold not released: a.b.c ended as failed" in body.splitlines()
+    assert "mart" not in body
 
 
 def test_long_messages_are_cut() -> None:

@@ -30,7 +30,14 @@ from pipelines.results import (
     StepResult,
     StepStarted,
 )
-from pipelines.sinks.run_log import RunLogSink, last_run, mark_interrupted, read_run, read_runs
+from pipelines.sinks.run_log import (
+    RunLogSink,
+    last_run,
+    logs_before,
+    mark_interrupted,
+    read_run,
+    read_runs,
+)
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 STEPS = ("bronze.load.students", "silver.hubs.hub_student")
@@ -351,6 +358,22 @@ def test_last_run_of_pipeline_and_environment(tmp_path: Path) -> None:
 
 
 # --- runs that were cut off --------------------------------------------------------------------
+
+
+def test_old_logs_when_asked_for_then_are_of_that_pipeline_and_never_its_newest(
+    tmp_path: Path,
+) -> None:
+    limit = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    for day, pipeline in ((20, "toy"), (21, "toy"), (22, "other"), (22, "toy")):
+        put(tmp_path, f"202611{day}T000000Z-{pipeline}", pipeline=pipeline)
+
+    def old() -> list[str]:
+        return [file.stem for file in logs_before(tmp_path, "toy", "local", limit)]
+
+    assert old() == ["20261121T000000Z-toy", "20261120T000000Z-toy"]
+    put(tmp_path, "20261124T000000Z-toy", pipeline="toy")
+    assert old()[0] == "20261122T000000Z-toy"
+    assert logs_before(tmp_path, "other", "local", limit) == []
 
 
 def dead_pid() -> int:

@@ -33,7 +33,8 @@ class Shown:
     def __call__(self, _session: Any, before: Any, now: Any, _base: str) -> None:
         if self.dies:
             raise OSError("the metastore went down")
-        self.shown.append((before and before.release_id, now and now.release_id))
+        names = [one.release_id for one in before]
+        self.shown.append((names[0] if names else None, now and now.release_id))
 
 
 @pytest.fixture
@@ -100,6 +101,21 @@ def test_views_when_changing_them_is_broken_off_then_the_next_call_does_the_rest
     assert releases.store.current("gold").release_id == "R2"
     assert metastore.shown == [(None, "R1"), ("R1", "R2")]
     assert not releases.settle("gold")
+
+
+def test_a_rollback_when_views_are_half_way_to_what_goes_then_they_go_back_and_not_forward(
+    files: FilesInMemory, metastore: Shown
+) -> None:
+    releases = Releases(ReleaseStore(files, "/lake", "toy"), lambda: None)  # type: ignore[arg-type,return-value]
+    publish(releases, release("R1", schema="bi"))
+    metastore.dies = True
+    with pytest.raises(OSError, match="metastore"):
+        publish(releases, release("R2", 2, schema="bi"))
+    metastore.dies = False
+    releases.withdraw({"/lake/people": 2}, "rollback-1", "then")
+    assert metastore.shown[-1] == ("R1", "R1")
+    assert releases.store.current("gold").release_id == "R1"
+    assert releases.store.open_switch("gold") is None
 
 
 def test_going_back_when_done_then_what_was_left_is_remembered_until_gone_forward(

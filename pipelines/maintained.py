@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipelines.audited.opened import files_of, opened_session
-from pipelines.execution.audits.journal import RollbackJournal
 from pipelines.execution.checkpoints import CheckpointStore
-from pipelines.execution.lock import RunLock
+from pipelines.execution.files import HadoopFiles
+from pipelines.execution.half_done import refuse_half_done
 from pipelines.execution.releases.opened import open_releases
 from pipelines.plan.maintenance import pins_of, releases_past, work_of
 from pipelines.prepared import generate_run_id
@@ -56,9 +57,14 @@ def maintain(
         "maintain": prepared.flow.pipeline.name,
         "since": moment.isoformat(timespec="seconds"),
     }
-    with RunLock(prepared.lock_file, holder), opened_session(prepared, spark) as session:
+    with (
+        prepared.run_lock(holder) as hold,
+        opened_session(prepared, spark) as session,
+        ExitStack() as stack,
+    ):
+        hold.take(HadoopFiles(session), stack)
         files, path = files_of(prepared, session), prepared.compiled.checkpoint.path
-        RollbackJournal(files, path).refuse_if_open()
+        refuse_half_done(files, path)
         return _Maintenance(
             prepared, session, CheckpointStore(files, path), moment, is_dry=is_dry
         ).done()

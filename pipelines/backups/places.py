@@ -1,4 +1,4 @@
-"""The folders that a flow writes: its tables, those that record its runs, its checkpoints."""
+"""The folders that a flow writes: its tables, those that record runs, checkpoints, releases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import UsageError
 from pipelines.execution.files import is_local, local_path
+from pipelines.execution.releases.store import releases_folder
 from pipelines.plan.compile import absolute_path
 from pipelines.plan.outside import is_below
 from pipelines.results.backups import Kind, Part
@@ -98,6 +99,9 @@ def _folders(prepared: PreparedFlow) -> Iterator[tuple[str, Kind, str]]:
         for table in TABLES:
             yield f"metadata.{table}", "delta", f"{folder}/{table}"
     yield CHECKPOINTS, "state", compiled.checkpoint.path
+    if compiled.publishes:
+        pipeline = prepared.flow.pipeline.name
+        yield "releases", "state", releases_folder(compiled.base_path, pipeline)
 
 
 def _plain(path: str) -> str:

@@ -81,8 +81,7 @@ class LocalFiles:
         except OSError as error:
             raise StorageError.of(error, path) from error
 
-    @staticmethod
-    def _write(target: Path, text: str) -> None:
+    def _write(self, target: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:

@@ -44,6 +44,11 @@ class Standing:
         return self.release.release_id if self.release is not None else ""
 
 
+def releases_folder(base_path: str, pipeline: str) -> str:
+    """Where the releases of a pipeline are."""
+    return f"{base_path.rstrip('/')}/_releases/{pipeline}"
+
+
 class ReleaseStore:
     """The releases of one pipeline.
 
@@ -55,7 +60,7 @@ class ReleaseStore:
 
     def __init__(self, files: FileStore, base_path: str, pipeline: str) -> None:
         self._files, self.base_path = files, base_path.rstrip("/")
-        self._root = f"{self.base_path}/_releases/{pipeline}"
+        self._root = releases_folder(base_path, pipeline)
 
     def folder(self, stage: str) -> str:
         """Where the manifests of a stage are."""

@@ -31,6 +31,7 @@ pipeline:
   name: toy
   stages:
     - name: bronze
+      publish: true
       groups:
         - name: load
           steps:
@@ -45,6 +46,7 @@ pipeline:
               destination: {path: "{{ base_path }}/report", format: csv}
 """
 CHECKPOINTS = "_checkpoints/toy"
+RELEASES = "_releases/toy/bronze"
 
 
 def commit(path: Path, *ids: int) -> None:
@@ -73,6 +75,7 @@ class Lakehouse:
         put(self.lake / CHECKPOINTS / "b1/bronze.load.people.json", "{}")
         put(self.lake / CHECKPOINTS / "_intervals.json", "{}")
         put(self.lake / CHECKPOINTS / ".lock", "")
+        put(self.lake / RELEASES / "current.json", "{1}")
 
     def next_run(self) -> None:
         """What a run of batch `b2` leaves."""
@@ -83,6 +86,8 @@ class Lakehouse:
         put(self.lake / "report.__previous/part-0.csv", "1")
         put(self.lake / CHECKPOINTS / "b2/_batch.json", "{}")
         put(self.lake / CHECKPOINTS / "_intervals.json", "{2}")
+        put(self.lake / RELEASES / "r2.json", "{2}")
+        put(self.lake / RELEASES / "current.json", "{2}")
 
     def state(self, lake: Path | None = None) -> dict[str, Any]:
         """All that the lakehouse holds; of tables version and files."""

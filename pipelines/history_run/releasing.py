@@ -29,7 +29,8 @@ def held_back(
     open_ones = [row for row in due if row.state is not WindowState.DONE]
     why = "the run was stopped" if is_stopped else ""
     if open_ones and not why:
-        why = f"{len(open_ones)} of {len(due)} windows are not done, the first is {open_ones[0].window}"
+        first = open_ones[0].window
+        why = f"{len(open_ones)} of {len(due)} windows are not done, the first is {first}"
     if not due and not why:
         why = "no window is over yet"
     return tuple(StageRelease(one, HELD_BACK, reason=why) for one in compiled.publishes if why)

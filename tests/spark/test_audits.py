@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipelines.audited import Asked, blame_of, diff_of, roll_back
 from pipelines.console import blame_text, diff_text
 from pipelines.errors import RollbackError, UsageError
 from pipelines.execution.audits import rollback as rolling
+from pipelines.execution.audits.table_files import TableFiles
 from pipelines.prepared import Options, PreparedFlow
 from pipelines.sinks.run_log import read_run
 
@@ -307,3 +309,20 @@ def test_blame_names_the_commit_of_each_row_by_what_the_table_keeps(
     assert "3 rows at the latest by version 5, OPTIMIZE" in text
     with pytest.raises(UsageError, match="--where 'town = 1': "):
         blamed(made, where="town = 1")
+
+
+def test_files_are_told_on_a_thread_where_no_session_is_active(project: Any) -> None:
+    made = project("")
+    made.put("one", "select 1 as id")
+    java: Any = getattr(made.spark._jvm, "org.apache.spark.sql.classic.SparkSession")
+
+    def told() -> int:
+        java.clearActiveSession()
+        java.clearDefaultSession()
+        return len(TableFiles(made.spark, made.path("one")).keys(0))
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(told).result() == 1
+    finally:
+        java.setDefaultSession(made.spark._jsparkSession)

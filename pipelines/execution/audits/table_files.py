@@ -25,6 +25,9 @@ class TableFiles:
         self._session, self.path = session, path
         jvm: Any = session._jvm
         self._jvm = jvm
+        # Delta asks the thread for it, and threads of a pool may have none.
+        java_session = getattr(jvm, "org.apache.spark.sql.classic.SparkSession")
+        java_session.setActiveSession(session._jsparkSession)
         self._log = getattr(jvm, "org.apache.spark.sql.delta.DeltaLog").forTable(
             session._jsparkSession, path
         )

@@ -18,6 +18,12 @@ from pipelines.execution.analysis import (
 from pipelines.execution.files import LocalFiles
 from pipelines.lineage.graph import LineageNode, column_graph
 from pipelines.lineage.impact import impact_between
+from pipelines.plan.privacy import (
+    OF_PRIVACY,
+    privacy_findings,
+    private_columns,
+    speaks_of_privacy,
+)
 from pipelines.plan.table_lineage import table_graph
 from pipelines.spark_start import start_spark
 
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from pipelines.lineage.flow_columns import Analysis
     from pipelines.lineage.graph import LineageGraph
     from pipelines.lineage.impact import Impact
+    from pipelines.plan.privacy import PrivateColumn
     from pipelines.prepared import PreparedFlow
 
 # What sqlglot guesses from the text, and Spark knows.
@@ -65,8 +72,12 @@ def analyse(
     known = read_recorded(recorded_file(prepared))
     with _session(prepared, spark) as session:
         found = SourceColumns(session, prepared.connections.datasource, known, sources)
-        analysis = analyse_flow(compiled, session, found, with_lineage=with_lineage)
-    return replace(analysis, findings=_joined(prepared.findings(), analysis.findings))
+        follows = with_lineage or speaks_of_privacy(compiled)
+        analysis = analyse_flow(compiled, session, found, with_lineage=follows)
+    told = _joined(prepared.findings(), analysis.findings)
+    if follows and not any(finding.severity == "error" for finding in told):
+        told = (*told, *privacy_findings(compiled, analysis))
+    return replace(analysis, findings=told)
 
 
 def record(
@@ -136,6 +147,28 @@ def lineage_of(
             else f"it has {', '.join(graph.columns(step.id))}",
         )  # fmt: skip
     return graph, node
+
+
+def private_columns_of(
+    prepared: PreparedFlow, *, sources: str = "auto", spark: SparkSession | None = None
+) -> list[PrivateColumn]:
+    """Every column that the flow writes, with its class and why it has it.
+
+    Args:
+        prepared: the flow.
+        sources: whose word counts for the columns of sources.
+        spark: a session to work in; without it one is started, and stopped.
+
+    Raises:
+        FlowError: a statement cannot be resolved; what is declared too low is no reason.
+    """
+    analysis = analyse(prepared, sources=sources, with_lineage=True, spark=spark)
+    errors = [
+        one for one in analysis.findings if one.severity == "error" and one.code not in OF_PRIVACY
+    ]
+    if errors:
+        raise FlowError(errors)
+    return list(private_columns(prepared.compiled, analysis))
 
 
 def impact_of(

@@ -265,6 +265,7 @@ class Pipeline(PreparedFlow):
             files=files,
             is_resumed=record is not None,
             redact=self.connections.redact,
+            hmac_key=self.connections.hmac_key,
             turns=self._together.turns if self._together else None,
             refuse_if_lost=self._hold.refuse_if_lost,
         )

@@ -12,6 +12,7 @@ import typer
 
 from pipelines.commands import audits, backups, dry_runs, logs, maintenance, running
 from pipelines.commands.output import to_stderr
+from pipelines.commands.privacy import app as privacy
 from pipelines.commands.releases import app as releases
 from pipelines.commands.words import one_value_an_option
 from pipelines.errors import PipelineError
@@ -52,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(releases, name="release")
+app.add_typer(privacy, name="privacy")
 app.add_typer(sample_ods, name="ods")
 
 

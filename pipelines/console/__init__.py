@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipelines.console.live import LiveProgress
     from pipelines.console.maintenance import maintenance_text
     from pipelines.console.plan_view import plan_json, plan_text
+    from pipelines.console.privacy import privacy_text
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
     from pipelines.console.releases import (
         release_list_text,
@@ -58,6 +59,7 @@ __all__ = [
     "number_text",
     "plan_json",
     "plan_text",
+    "privacy_text",
     "progress",
     "release_list_text",
     "release_sql",
@@ -88,6 +90,7 @@ _ROOMS = {
     "live": ("LiveProgress",),
     "maintenance": ("maintenance_text",),
     "plan_view": ("plan_json", "plan_text"),
+    "privacy": ("privacy_text",),
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
     "sql_tests": ("sql_test_text", "sql_tests_report", "sql_tests_summary"),
     "releases": ("release_list_text", "release_sql", "release_text", "stage_releases_text"),

@@ -89,6 +89,16 @@ _MODEL = {
     "step": FindingRule(
         "A step with neither `source` nor `script`, or with both.", "Give one of the two."
     ),
+    "declassify": FindingRule(
+        "A column says why its class is lower, and not which it is.", "Add `classification`."
+    ),
+    "hmac-key": FindingRule(
+        "`privacy.hmac_key` is not the name of a secret.",
+        "Write `{{ secret('PSEUDONYM_KEY') }}`; the key is kept where the other secrets are.",
+    ),
+    "subject": FindingRule(
+        "Keys of `privacy.subject` that do not go together.", "Follow the message."
+    ),
     "script-syntax": FindingRule("Python cannot read a script.", "Follow the message."),
     "no-ingest": FindingRule(
         "A script has no function that can be called as `ingest(spark, context)`.",
@@ -207,6 +217,10 @@ _PLAN = {
         "Add it under the environment's `notifications`; an empty address tells nobody.",
         "warning",
     ),
+    "missing-hmac-key": FindingRule(
+        "A column has mask `hmac`, and the flow names no key.",
+        "Name a secret under `pipeline`: `privacy: {hmac_key: …}`.",
+    ),
     "missing-secret": FindingRule(
         "No provider has a secret that the flow asks for.",
         "Set it where the run will be; where only `validate` runs, none is needed.",
@@ -291,6 +305,24 @@ _ANALYSED = {
         "Mend the SQL, or set `destination.schema` to `evolve` or `overwrite`.",
     ),
 }
+_PRIVACY = {
+    "mask-of-statement": FindingRule(
+        "A mask is on a column of a step whose statement writes by itself.",
+        "Let a query and `mode` take the place of MERGE or INSERT.",
+    ),
+    "lowered-class": FindingRule(
+        "A column is declared to be of a lower class than what it is made of.",
+        "Give it a `mask`, or say in `declassify` why it may be less.",
+    ),
+    "max-classification": FindingRule(
+        "A table has a column of a higher class than it may have.",
+        "Leave the column out, give it a `mask`, or raise `max_classification`.",
+    ),
+    "shown-column": FindingRule(
+        "Samples of a check, or the keys that `diff` and `blame` show, would hold personal data.",
+        "Take the column out of `-- show:`, or declare the key's `classification`.",
+    ),
+}
 _SQL_TESTS = {
     "sql-test": FindingRule(
         "Keys of a SQL test that do not go together, or lack one.",
@@ -325,6 +357,7 @@ _SQL_TESTS = {
 }
 
 RULES: Mapping[str, FindingRule] = {
-    **_YAML, **_MODEL, **_GRAPH, **_FILES, **_PLAN, **_TABLES, **_ANALYSED, **_SQL_TESTS
+    **_YAML, **_MODEL, **_GRAPH, **_FILES, **_PLAN, **_TABLES, **_ANALYSED, **_PRIVACY,
+    **_SQL_TESTS
 }  # fmt: skip
 """Code -> rule, in the order in which `validate`, and then `test`, comes upon them."""

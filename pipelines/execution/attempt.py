@@ -24,6 +24,7 @@ from pipelines.execution.contracts import (
 from pipelines.execution.destinations import Target, open_target
 from pipelines.execution.handlers import produce
 from pipelines.execution.inputs import register_inputs, upstream_outputs
+from pipelines.execution.masks import with_masks
 from pipelines.execution.part_reads import reading_of
 from pipelines.execution.session import clone_session
 from pipelines.results import CheckResult, DestinationState, WriteCounts
@@ -134,7 +135,8 @@ def _write(
     reading: Reading,
 ) -> str:
     """Makes the step's rows and writes them; returns their plan where it was asked for."""
-    product = with_promises_kept(session, step, produce(session, step, context))
+    made = with_masks(session, step, produce(session, step, context), context.hmac_key)
+    product = with_promises_kept(session, step, made)
     product = replace(product, reading=reading)
     told = ""
     if product.frame is not None and (step.settings.debug or context.compiled.plan.request.debug):

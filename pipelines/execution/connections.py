@@ -97,6 +97,12 @@ class Connections:
         self._redactor.add(address)
         return address
 
+    def hmac_key(self) -> str:
+        """The key of mask `hmac`, which no output will show from now on."""
+        key: str = self._filled(self._compiled().hmac_key)
+        self._redactor.add(key)
+        return key
+
     def _hide_place(self, source: DataSource) -> None:
         """Hides a place that is made of a secret: messages show it cut, which is no form of it."""
         url, place = source.url or "", source.place

@@ -78,6 +78,7 @@ class RunContext:
         files: looks whether tables are there.
         is_resumed: whether the batch was begun by an earlier run.
         redact: takes secrets out of a text.
+        hmac_key: gives the key of mask `hmac`, looked up when it is asked for.
         turns: at tables to which other runs of this process write meanwhile; None: no other does.
         refuse_if_lost: asked right before each commit and marker; raises LockLostError where
             another run may be at work.
@@ -99,12 +100,14 @@ class RunContext:
         files: FileStore,
         is_resumed: bool,
         redact: Callable[[str], str],
+        hmac_key: Callable[[], str] = str,
         turns: Turns | None = None,
         refuse_if_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.compiled, self.spark, self.loader = compiled, spark, loader
         self.checkpoints, self._connect = checkpoints, datasource
         self.take: Take = take_all
+        self.hmac_key = hmac_key
         self.files, self.is_resumed, self.redact = files, is_resumed, redact
         self.outputs: dict[str, Output] = {}
         self.few_changes: dict[tuple[str, str], DataFrame] = {}

@@ -21,6 +21,7 @@ class AnalysedStep:
         comes_from: where they come from; None where that is not known, as of a script.
         views: what each view that its statement reads is: a step's id, or a source such as
             ``edfi_ods: edfi.Student``.
+        checks: where the columns of its checks come from, by number; of those that list rows.
         result: columns that its query gives, before its mode adds or leaves out some; None where
             nobody can tell, or where it has no query.
     """
@@ -30,6 +31,7 @@ class AnalysedStep:
     comes_from: StatementColumns | None = None
     views: Mapping[str, str] = field(default_factory=dict)
     result: tuple[Column, ...] | None = None
+    checks: Mapping[int, StatementColumns] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

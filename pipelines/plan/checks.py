@@ -62,6 +62,22 @@ def _unknown_datasources(compiled: CompiledPlan) -> Iterable[Finding]:
                 )
 
 
+def _hmac_has_a_key(compiled: CompiledPlan) -> Iterable[Finding]:
+    if compiled.plan.flow.pipeline.privacy.hmac_key is not None:
+        return
+    for step in compiled.steps.values():
+        for number, column in enumerate(step.settings.columns):
+            if column.mask == "hmac":
+                yield _finding(
+                    compiled,
+                    "missing-hmac-key",
+                    f"column {column.name!r} has mask 'hmac', and the flow names no key",
+                    (*step.node.place, "columns", number, "mask"),
+                    hint="name it under pipeline: privacy: {hmac_key: "
+                    "\"{{ secret('PSEUDONYM_KEY') }}\"}",
+                )
+
+
 def _one_writer_a_path(compiled: CompiledPlan) -> Iterable[Finding]:
     first: dict[str, CompiledStep] = {}
     for step in compiled.steps.values():
@@ -184,6 +200,7 @@ def _finding(
 
 _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _unknown_datasources,
+    _hmac_has_a_key,
     _one_writer_a_path,
     _views_once,
     _mapped_notifications,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr
 
 from pipelines.spec.flow import Datasource, DatasourceType, IdentifierCase
+from pipelines.spec.privacy import Classification
 from pipelines.spec.secret_settings import SecretSettings
 from pipelines.spec.steps import Options
 from pipelines.spec.templated import Spec, TemplatedBool
@@ -108,6 +109,8 @@ class Environment(Spec):
     """Real Apprise addresses by the names that flows use; null or empty means nobody."""
     vars: dict[str, Any] = Field(default_factory=dict)
     """Values for templates, as `vars.name`; they win over the flow's."""
+    max_classification: Classification | None = None
+    """The highest class of a column that may stand in any table of this environment."""
 
 
 class Config(Spec):

@@ -18,6 +18,7 @@ from pipelines.spec.policies import (
     RunPolicy,
     SamplePolicy,
 )
+from pipelines.spec.privacy import Classification, PrivacyPolicy
 from pipelines.spec.steps import Name, Options, Step
 from pipelines.spec.templated import Spec, Templated
 
@@ -47,6 +48,10 @@ class Datasource(Spec):
     """Spark reader options, passed on as they are."""
     identifier_case: IdentifierCase = "preserve"
     """Casing of the column names that the step sees, whatever the engine stores."""
+    classification: Classification | None = None
+    """Class of its columns of which `columns` says nothing; without it `internal`."""
+    columns: dict[str, dict[str, Classification]] = Field(default_factory=dict)
+    """Classes of columns, by table: `{edfi.Student: {BirthDate: pii}}`; `"*"` is any table."""
 
 
 class CompleteDatasource(Datasource):
@@ -75,6 +80,8 @@ class Group(Spec):
     """Whether its steps may run side by side; else each waits for the one above it."""
     depends_on: tuple[str, ...] = ()
     """Groups, stages or steps that must have succeeded before any of its steps starts."""
+    max_classification: Classification | None = None
+    """The highest class of a column that may stand in what its steps write."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     """Its steps; in this order where `parallel` is false."""
 
@@ -93,6 +100,8 @@ class Stage(Spec):
     """Stages, groups or steps that must have succeeded before any of its steps starts."""
     publish: Publish = None
     """Release its Delta tables together to readers, once all its steps have ended well."""
+    max_classification: Classification | None = None
+    """The highest class of a column that may stand in what its steps write."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     """Its groups; in this order where `parallel` is false."""
 
@@ -128,6 +137,8 @@ class PipelineSpec(Spec):
     """What `maintain` does with tables, logs, checkpoints and releases."""
     sample: SamplePolicy = Field(default_factory=SamplePolicy)
     """How `run --sample` chooses rows."""
+    privacy: PrivacyPolicy = Field(default_factory=PrivacyPolicy)
+    """The key of pseudonyms, and how the rows of one person are found."""
     vars: dict[str, Any] = Field(default_factory=dict)
     """Values for templates, as `vars.name`; the environment and `--var` override them."""
     datasources: dict[str, Datasource] = Field(default_factory=dict)

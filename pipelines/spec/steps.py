@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from pipelines.spec.expectations import parse_expectation
 from pipelines.spec.incremental import Incremental
 from pipelines.spec.policies import RetryPolicy, TableMaintenance
+from pipelines.spec.privacy import Classification, Mask, as_mask
 from pipelines.spec.templated import NAME_PATTERN, Spec, Templated, TemplatedBool, is_template
 
 FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro", "text")
@@ -208,6 +209,8 @@ class Destination(Spec):
     """Columns of Delta's liquid clustering."""
     options: Options = Field(default_factory=dict)
     """Spark writer options, passed on as they are."""
+    max_classification: Classification | None = None
+    """The highest class of a column that may stand in it; `validate --analyze` sees to it."""
     audit_columns: TemplatedBool | None = None
     """Adds columns that say which run, batch and source made a row; without it as the flow says."""
     maintenance: TableMaintenance | None = None
@@ -223,7 +226,7 @@ class Destination(Spec):
         if (self.path is None) == (self.view is None):
             raise _wrong("destination", "give 'path' or 'view', one of them")
         if self.view is not None:
-            extra = self.model_fields_set - {"view"}
+            extra = self.model_fields_set - {"view", "max_classification"}
             if extra:
                 names = ", ".join("schema" if n == "schema_policy" else n for n in sorted(extra))
                 raise _wrong("destination", f"a view takes no {names}")
@@ -323,8 +326,21 @@ class ColumnContract(Spec):
     """Whether each value stands in it once; nulls are not compared."""
     description: str = ""
     """What it holds, for people."""
-    classification: Literal["public", "internal", "pii", "sensitive"] | None = None
-    """How far it may be shown; values of `public` ones may stand in samples of failed checks."""
+    classification: Classification | None = None
+    """How far it may be shown, from `public` to `sensitive`; it is never less than that of what
+    the column is made of. Values of `public` ones may stand in samples of failed checks."""
+    declassify: Annotated[str, Field(min_length=1)] | None = None
+    """Why `classification` is lower than that of what the column is made of."""
+    mask: Annotated[Mask | None, BeforeValidator(as_mask, json_schema_input_type=Mask | None)] = (
+        None
+    )
+    """What is written in place of the values: `hash`, `hmac`, `null`, `redact` or `year`."""
+
+    @model_validator(mode="after")
+    def _says_what_it_lowers_to(self) -> ColumnContract:
+        if self.declassify is not None and self.classification is None:
+            raise _wrong("declassify", "'declassify' says why, and needs 'classification'")
+        return self
 
 
 class Step(Spec):

@@ -23,6 +23,7 @@ _ENGINE = re.compile(r"jdbc:([a-z0-9]+):")
 _HOST = re.compile(r"//(?:[^@/]*@)?([^/;?]+)")
 _PARAMETER = re.compile(r"[;?&]\s*([^=;?&]+)=([^;?&]*)")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:\\,]|$)", re.IGNORECASE)
+_NOT_OF_READING = frozenset({"options", "classification", "columns"})
 Tls = Literal["", "off", "unchecked", "checked"]
 DRIVERS = {
     "derby": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
@@ -77,7 +78,7 @@ class DataSource:
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> DataSource:
         """The datasource that the flow and its environment describe; all values rendered."""
-        known = {key: value for key, value in settings.items() if key != "options"}
+        known = {key: value for key, value in settings.items() if key not in _NOT_OF_READING}
         password = known.pop("password", None)
         if isinstance(password, str):
             password = SecretStr(password)

@@ -14,6 +14,7 @@ from pipelines import console
 from pipelines.analysed import analyse, impact_of, lineage_of, record
 from pipelines.errors import FlowError, UsageError
 from pipelines.lineage.plan_tree import columns_of_plan
+from pipelines.plan.privacy import private_columns
 from pipelines.prepared import Options, PreparedFlow
 
 if TYPE_CHECKING:
@@ -198,6 +199,12 @@ def test_main_flow_when_analysed_from_recorded_columns_then_nothing_is_wrong(
     analysis = analyse(prepared, sources="recorded", spark=spark)
     assert [finding.text() for finding in analysis.findings] == []
     assert all(step.columns for step in analysis.steps.values())
+    columns = list(private_columns(prepared.compiled, analysis))
+    known = {(one.table.rpartition(".")[2], one.column): one.what.classification for one in columns}
+    assert known["dim_student", "first_name"] == "pii"
+    assert known["dim_student", "race_ethnicity"] == "sensitive"  # by way of silver's arrays
+    fact = {what for (table, _), what in known.items() if table == "fact_enrollment"}
+    assert fact == {"public", "internal"}
     assert not (copy / "data").exists()
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.errors import Finding
     from pipelines.execution.analysis.sources import Columns
     from pipelines.execution.analysis.statements import Resolved
+    from pipelines.lineage.columns import StatementColumns
     from pipelines.plan.compile import CompiledCheck, CompiledStep
     from pipelines.plan.graph import Place
     from pipelines.spec.yaml_document import Document
@@ -37,7 +38,11 @@ class CheckAnalysis:
         self._views = EmptyViews(session)
 
     def findings(
-        self, step: CompiledStep, seen: Mapping[str, Columns], unknown: frozenset[str]
+        self,
+        step: CompiledStep,
+        seen: Mapping[str, Columns],
+        unknown: frozenset[str],
+        followed: dict[int, StatementColumns] | None,
     ) -> list[Finding]:
         """What is wrong with the checks of ``step``.
 
@@ -45,6 +50,8 @@ class CheckAnalysis:
             step: the step.
             seen: columns of the views that its checks see, what it writes among them.
             unknown: names that they see too, whose columns nobody knows.
+            followed: is given where the columns of those that list rows come from, by number;
+                None: nobody wants to know.
         """
         self._views.keep(seen)
         resolver = Resolver(self._session, self._document)
@@ -55,6 +62,8 @@ class CheckAnalysis:
             resolved = resolver.query(check.sql, place)
             if resolved is not None:
                 resolver.findings += self._form(check, resolved, place)
+                if followed is not None and not gives_a_value(resolved.frame, check.returns):
+                    followed[number] = resolved.lineage()
         return resolver.findings
 
     def _form(self, check: CompiledCheck, resolved: Resolved, place: Place) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.errors import Finding
+    from pipelines.lineage.columns import StatementColumns
     from pipelines.plan.compile import CompiledPlan, CompiledStep
 
 _MOST_NAMED = 5
@@ -100,11 +101,13 @@ class _FlowAnalysis:
         )
         done = analysis.result(self._with_lineage)
         found += analysis.findings
+        checks: dict[int, StatementColumns] = {}
         if step.checks and done.columns is not None and not analysis.has_errors:
             self._checked[step.id] = self._beside.submit(
-                self._checks.findings, step, analysis.seen, analysis.unknown - {step.settings.name}
-            )
-        return replace(done, views={name: origins[name] for name in inputs})
+                self._checks.findings, step, analysis.seen, analysis.unknown - {step.settings.name},
+                checks if self._with_lineage else None,
+            )  # fmt: skip
+        return replace(done, views={name: origins[name] for name in inputs}, checks=checks)
 
     def _inputs(
         self, step: CompiledStep

@@ -11,8 +11,9 @@ from pipelines.execution.analysis.destination import DestinationAnalysis
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews, existing_columns
 from pipelines.execution.analysis.resolver import Resolver
 from pipelines.execution.contracts import broken_promises, promised_types
-from pipelines.lineage.columns import Column
+from pipelines.lineage.columns import Column, ColumnRef, StatementColumns
 from pipelines.lineage.flow_columns import AnalysedStep
+from pipelines.plan.masks import masked_columns, unfit_masks
 from pipelines.utils.sql_runner import (
     columns_of,
     inserted_schema,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
     from pipelines.execution.analysis.sources import Columns
-    from pipelines.lineage.columns import StatementColumns
     from pipelines.plan.compile import CompiledStep, Sql
     from pipelines.plan.graph import Place
     from pipelines.spec.yaml_document import Document
@@ -76,7 +76,7 @@ class StepAnalysis:
             found = self._columns(with_lineage)
             if self.has_errors:  # what it would give, nobody knows: no guesses downstream
                 return AnalysedStep(self._step.id, None)
-            result = self._promised(found) if found else None
+            result = self._promised(self._masked(found)) if found else None
             written = self._written(result) if result else self._stand_in()
             if written is not None:
                 self.seen[self._step.settings.name] = written
@@ -92,7 +92,12 @@ class StepAnalysis:
         if step.settings.script is not None or not self._make_views():
             return None
         if step.sql is None:
-            return self._inputs.get(step.settings.name)
+            columns = self._inputs.get(step.settings.name)
+            if columns is not None and with_lineage:
+                own = {one.name: frozenset({ColumnRef(step.settings.name, one.name)})
+                       for one in columns}  # fmt: skip
+                self._lineage = StatementColumns(own)
+            return columns
         place = (*self._place, "source", "query")
         kind, resolved = self._resolver.resolve(step.sql, place)
         if kind.changes_a_table:
@@ -169,10 +174,13 @@ class StepAnalysis:
         self.findings += goes.findings
         if self._lineage is not None:  # what a mode makes, it makes of the instant of each row
             values = dict(self._lineage.values)
-            instant = values.get(self._step.settings.destination.sequence_by or "", frozenset())
-            audits = self._step.settings.destination.audit_names
+            destination = self._step.settings.destination
+            instant = values.get(destination.sequence_by or "", frozenset())
+            of_keys = instant.union(*(values.get(key, frozenset()) for key in destination.keys))
+            special = {name: frozenset[ColumnRef]() for name in destination.audit_names}
+            special[destination.surrogate_key or ""] = of_keys
             made = {
-                one.name: frozenset() if one.name in audits else instant
+                one.name: special.get(one.name, instant)
                 for one in written
                 if one.name not in values
             }
@@ -186,6 +194,20 @@ class StepAnalysis:
         except PipelineError as error:
             self._add("bad-type", error.message, "columns", hint=error.hint)
             return None
+
+    def _masked(self, found: Columns) -> Columns:
+        """What was found, with the masks of the contract applied."""
+        promised = self._step.settings.columns
+        for number, message in unfit_masks(found, promised):
+            self._add("type-clash", message, "columns", number)
+        if self._writes_itself and any(one.mask for one in promised):
+            self._add(
+                "mask-of-statement",
+                "a statement that writes by itself cannot be masked",
+                "columns",
+                hint="let a query and 'mode' take its place",
+            )
+        return masked_columns(found, promised)
 
     def _promised(self, found: Columns) -> Columns:
         """What readers downstream get: what was found, with what the contract promises of it."""

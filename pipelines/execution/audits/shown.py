@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.spec.privacy import PERSONAL
 from pipelines.spec.steps import HISTORY_COLUMNS
 from pipelines.utils.dq_checks import mask
 
 if TYPE_CHECKING:
     from pipelines.spec.steps import Step
-
-_PERSONAL = ("pii", "sensitive")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def shown_of(step: Step, keys: Iterable[str], *, show_values: bool = False) -> S
     names = {name.lower() for name in names}
     said = {column.name.lower(): column.classification for column in step.columns}
     public = {name for name, word in said.items() if word == "public"}
-    return Shown(frozenset({n for n in names if said.get(n) not in _PERSONAL} | public) - {""})
+    return Shown(frozenset({n for n in names if said.get(n) not in PERSONAL} | public) - {""})
 
 
 def plain(value: Any) -> Any:

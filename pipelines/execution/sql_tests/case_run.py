@@ -10,6 +10,7 @@ from pipelines.errors import PipelineError
 from pipelines.execution.attempt import runnable_check
 from pipelines.execution.contracts import broken_promise_told, with_promises_kept
 from pipelines.execution.handlers import query_product
+from pipelines.execution.masks import with_masks
 from pipelines.execution.session import clone_session
 from pipelines.execution.sql_tests.comparison import compare_rows
 from pipelines.execution.sql_tests.frames import frame_of, values_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # A few rows are one task's work; splitting them takes longer than computing them.
 _TINY = {"spark.sql.shuffle.partitions": "1", "spark.sql.adaptive.enabled": "false"}
+TEST_KEY = "key of the SQL tests"
+"""Of mask `hmac` in SQL tests, which look up no secret."""
 _FINDS = frozenset({CheckStatus.FAILED, CheckStatus.WARNED})
 
 
@@ -88,7 +91,8 @@ def _result(session: SparkSession, bound: BoundCase) -> DataFrame:
         made.createOrReplaceTempView(name)
     if own in bound.views:
         _frame(session, bound.views[own]).createOrReplaceTempView(own)
-    product = with_promises_kept(session, step, query_product(session, step))
+    masked = with_masks(session, step, query_product(session, step), lambda: TEST_KEY)
+    product = with_promises_kept(session, step, masked)
     if product.frame is None:
         raise PipelineError(f"the SQL of {step.id} is no query")
     with broken_promise_told(step):

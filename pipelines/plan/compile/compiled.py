@@ -177,6 +177,7 @@ class CompiledPlan:
         publishes: how each published stage is, by its name.
         maintenance: what `maintain` does.
         timeout_seconds: time limit of the run; None is no limit.
+        hmac_key: template of the key of mask `hmac`; empty where no column needs one.
         base_path: root of the lakehouse, absolute.
         findings: what is wrong with templates and files.
     """
@@ -195,6 +196,7 @@ class CompiledPlan:
     publishes: Mapping[str, PublishPolicy]
     maintenance: MaintenancePolicy
     timeout_seconds: float | None = None
+    hmac_key: str = ""
     findings: tuple[Finding, ...] = field(default=())
 
     @property

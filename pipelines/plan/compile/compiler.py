@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.errors import shorten
@@ -23,6 +23,7 @@ from pipelines.spec.templated import Spec
 from pipelines.spec.validation import validate
 
 if TYPE_CHECKING:
+    from pipelines.plan.compile.compiled import CompiledStep
     from pipelines.plan.compile.templates import Place
     from pipelines.plan.plan import Plan
     from pipelines.spec.config import Environment
@@ -64,6 +65,7 @@ def compile_plan(
     )
     compiled = {planned.id: steps.compile(planned) for planned in plan.steps.values()}
     compiler.look_at_addresses(plan.flow.pipeline.notifications, names)
+    hmac_key = compiler.hmac_key(compiled.values(), names)
     return CompiledPlan(
         plan=plan,
         environment_name=environment_name,
@@ -79,6 +81,7 @@ def compile_plan(
         publishes=compiler.publishes(names),
         maintenance=compiler.policy("maintenance", MaintenancePolicy, names),
         timeout_seconds=compiler.seconds("timeout_seconds", names),
+        hmac_key=hmac_key,
         findings=tuple(compiler.templates.findings),
     )
 
@@ -193,6 +196,16 @@ class _PlanCompiler:
         for event in ("on_failure", "on_success", "on_dq_warning"):
             for address in getattr(notifications, event):
                 self.templates.text(address, known, ("pipeline", "notifications", event))
+
+    def hmac_key(self, steps: Iterable[CompiledStep | None], names: Mapping[str, Any]) -> str:
+        """The template of the key of mask `hmac`; empty where no column of ``steps`` needs one."""
+        key = self._plan.flow.pipeline.privacy.hmac_key
+        masks = {one.mask for step in steps if step is not None for one in step.settings.columns}
+        if key is None or "hmac" not in masks:
+            return ""
+        known = {**names, "secret": self._note_secret}
+        self.templates.text(key, known, ("pipeline", "privacy", "hmac_key"))
+        return key
 
     def _note_secret(self, name: str) -> str:
         """Stands in for the real look-up: nothing secret is touched while compiling."""

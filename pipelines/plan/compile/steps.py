@@ -33,11 +33,16 @@ if TYPE_CHECKING:
 # What a step is told by, not what it does: a change of these makes no other result.
 _NOT_PRINTED = {"name", "description", "owner", "tags", "retry", "timeout_seconds", "debug", "when",
                 "on_failure", "depends_on"}  # fmt: skip
-_UNPRINTED: Any = {**dict.fromkeys(_NOT_PRINTED, True), "destination": {"maintenance"}}
+_UNPRINTED: Any = {
+    **dict.fromkeys(_NOT_PRINTED, True),
+    "destination": {"maintenance", "max_classification"},
+    "columns": {"__all__": {"classification", "declassify"}},
+}
 # Nor do these make other rows of the same inputs.
 _NOT_IN_EDITION: Any = {**_UNPRINTED, "dq_checks": True, "columns": True,
                         "source": {"incremental"},
                         "pre_views": {"__all__": {"incremental"}}}  # fmt: skip
+_CLASSES_OF_DATASOURCE = ("classification", "columns")
 _LEAST_BATCH_ID = 8
 """A shorter one could stand anywhere in a text without meaning the batch."""
 
@@ -236,14 +241,27 @@ class StepCompiler:
             "pre_views": {name: statement.text for name, statement in pre_views.items()},
             "checks": [check.sql.text for check in checks],
             "script": script,
+            **self._masks(settings),
             "datasources": {
-                name: {key: value for key, value in raw.items() if key != "password"}
+                name: {
+                    key: value
+                    for key, value in raw.items()
+                    if key not in ("password", *_CLASSES_OF_DATASOURCE)
+                }
                 for name, raw in self._datasources.items()
                 if name in used
             },
         }
         # Neither the run nor the folders that project and lakehouse lie in make another result.
         return _digest(content, (self._plan.request.run_id, *self._places))
+
+    def _masks(self, settings: Step) -> dict[str, Any]:
+        """The masks, and the name of the key of pseudonyms; nothing where there is no mask."""
+        masks = {one.name.lower(): one.mask for one in settings.columns if one.mask is not None}
+        if not masks:
+            return {}
+        key = self._plan.flow.pipeline.privacy.hmac_key if "hmac" in masks.values() else None
+        return {"masks": masks, "hmac_key": key}
 
     def _edition(
         self, settings: Step, sql: Sql | None, pre_views: Mapping[str, Sql], script: str
@@ -255,6 +273,7 @@ class StepCompiler:
             "sql": sql.text if sql else "",
             "pre_views": {name: statement.text for name, statement in pre_views.items()},
             "script": script,
+            **self._masks(settings),
         }
         request, batch_id = self._plan.request, str(self._names["batch_id"])
         days = [

@@ -1,0 +1,54 @@
+"""Where each class of data lives, as text, markdown or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pipelines.console.words import clean, counted
+from pipelines.spec.privacy import CLASSES, highest
+
+if TYPE_CHECKING:
+    from pipelines.plan.privacy import PrivateColumn
+
+
+def privacy_text(columns: Sequence[PrivateColumn], fmt: str = "text") -> str:
+    """``columns``, table by table in the order given, and how many there are of each class."""
+    if fmt == "json":
+        return json.dumps([column.as_dict() for column in columns], indent=1, ensure_ascii=False)
+    lines: list[str] = []
+    for table, group in groupby(columns, key=lambda column: column.table):
+        found = list(group)
+        top = highest(column.what.classification for column in found)
+        limit = f", at most {found[0].limit}" if found[0].limit else ""
+        lines += _markdown(table, top, limit, found) if fmt == "markdown" else _plain(
+            table, top, limit, found
+        )  # fmt: skip
+    lines.append(_counts(columns))
+    return clean("\n".join(lines))
+
+
+def _plain(table: str, top: str, limit: str, columns: Sequence[PrivateColumn]) -> list[str]:
+    names = [column.column or "(any)" for column in columns]
+    width = max(map(len, names))
+    most = max(map(len, CLASSES))
+    return [f"{table}: {top}{limit}"] + [
+        f"  {name:<{width}}  {column.what.classification:<{most}}  {column.reason}"
+        for name, column in zip(names, columns, strict=True)
+    ]
+
+
+def _markdown(table: str, top: str, limit: str, columns: Sequence[PrivateColumn]) -> list[str]:
+    lines = [f"## {table}", "", f"{top}{limit}", "", "| column | class | why |", "|---|---|---|"]
+    for column in columns:
+        why = column.reason.replace("|", "\\|")
+        lines.append(f"| {column.column or '(any)'} | {column.what.classification} | {why} |")
+    return [*lines, ""]
+
+
+def _counts(columns: Sequence[PrivateColumn]) -> str:
+    told = [column.what.classification for column in columns]
+    parts = [f"{told.count(one)} {one}" for one in reversed(CLASSES) if one in told]
+    return f"{counted(len(columns), 'column')}: {', '.join(parts)}" if columns else "no column"

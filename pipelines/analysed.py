@@ -18,12 +18,8 @@ from pipelines.execution.analysis import (
 from pipelines.execution.files import LocalFiles
 from pipelines.lineage.graph import LineageNode, column_graph
 from pipelines.lineage.impact import impact_between
-from pipelines.plan.privacy import (
-    OF_PRIVACY,
-    privacy_findings,
-    private_columns,
-    speaks_of_privacy,
-)
+from pipelines.plan.privacy import private_columns, speaks_of_privacy
+from pipelines.plan.privacy_checks import OF_PRIVACY, privacy_findings
 from pipelines.plan.table_lineage import table_graph
 from pipelines.spark_start import start_spark
 

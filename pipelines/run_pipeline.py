@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 
 import typer
 
-from pipelines.commands import audits, backups, dry_runs, logs, maintenance, running
+from pipelines.commands import audits, backups, dry_runs, logs, maintenance, privacy, running
 from pipelines.commands.output import to_stderr
-from pipelines.commands.privacy import app as privacy
 from pipelines.commands.releases import app as releases
 from pipelines.commands.words import one_value_an_option
 from pipelines.errors import PipelineError
@@ -48,12 +47,13 @@ for command in (
     backups.backup,
     backups.restore,
     maintenance.maintain,
+    privacy.forget,
     dry_runs.schema,
     dry_runs.doctor,
 ):
     app.command()(command)
 app.add_typer(releases, name="release")
-app.add_typer(privacy, name="privacy")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(sample_ods, name="ods")
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.audited.opened import files_of, opened_session
 from pipelines.errors import RollbackError, UsageError
 from pipelines.execution.audits.journal import RollbackJournal, RollbackRecord
-from pipelines.execution.backups.swaps import RestoreJournal
 from pipelines.execution.checkpoints import CheckpointStore
 from pipelines.execution.files import HadoopFiles
+from pipelines.execution.half_done import refuse_half_done
 from pipelines.execution.releases.opened import open_releases
 from pipelines.plan.rollback import RollbackPlan
 from pipelines.plan.small_run import REGULAR
@@ -120,7 +120,7 @@ def roll_back(
         hold.take(HadoopFiles(session), stack)
         releases = open_releases(prepared.compiled, lambda: session)
         checkpoint = prepared.compiled.checkpoint.path
-        RestoreJournal(files, checkpoint).refuse_if_open()
+        refuse_half_done(files, checkpoint, but=RollbackJournal)
         journal = RollbackJournal(files, checkpoint)
         record = journal.open_record()
         if record is not None and record.run_id != run_id:

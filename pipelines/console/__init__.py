@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.console.live import LiveProgress
     from pipelines.console.maintenance import maintenance_text
     from pipelines.console.plan_view import plan_json, plan_text
-    from pipelines.console.privacy import privacy_text
+    from pipelines.console.privacy import erasure_text, privacy_text
     from pipelines.console.progress_lines import JsonProgress, PlainProgress, progress
     from pipelines.console.releases import (
         release_list_text,
@@ -48,6 +48,7 @@ __all__ = [
     "blame_text",
     "diff_text",
     "doctor_text",
+    "erasure_text",
     "findings_text",
     "history_text",
     "impact_dict",
@@ -90,7 +91,7 @@ _ROOMS = {
     "live": ("LiveProgress",),
     "maintenance": ("maintenance_text",),
     "plan_view": ("plan_json", "plan_text"),
-    "privacy": ("privacy_text",),
+    "privacy": ("erasure_text", "privacy_text"),
     "progress_lines": ("JsonProgress", "PlainProgress", "progress"),
     "sql_tests": ("sql_test_text", "sql_tests_report", "sql_tests_summary"),
     "releases": ("release_list_text", "release_sql", "release_text", "stage_releases_text"),

@@ -336,7 +336,8 @@ _SQL_TESTS = {
         "A SQL test is of a flow that does not exist.", "Correct the name."
     ),
     "unknown-step": FindingRule(
-        "A SQL test is of a step that the flow does not have.", "Correct the name."
+        "A SQL test or `privacy.subject` names a step that the flow does not have.",
+        "Correct the name.",
     ),
     "untestable-step": FindingRule(
         "A SQL test is of a step whose result is no query's.",

@@ -1,4 +1,4 @@
-"""Where each class of data lives, as text, markdown or JSON."""
+"""Where each class of data lives, and what erasing a person takes, as text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pipelines.console.words import clean, counted
+from pipelines.plan.forget import WARNINGS
 from pipelines.spec.privacy import CLASSES, highest
 
 if TYPE_CHECKING:
+    from pipelines.plan.forget import ErasurePlan
     from pipelines.plan.privacy import PrivateColumn
 
 
@@ -28,6 +30,20 @@ def privacy_text(columns: Sequence[PrivateColumn], fmt: str = "text") -> str:
         )  # fmt: skip
     lines.append(_counts(columns))
     return clean("\n".join(lines))
+
+
+def erasure_text(plan: ErasurePlan, outcome: str = "") -> str:
+    """What erasing a person takes, a line a table, what stays all the same, and ``outcome``."""
+    found = ", ".join(f"{number} {key}" for key, number in plan.found.items())
+    lines = [f"a person by {plan.key}: {found}"]
+    for table in plan.tables:
+        at = f", version {table.version}" if table.version is not None else ""
+        lines.append(f"  {table.step}: {counted(table.rows, 'row')}{at}")
+    if plan.without:
+        lines.append(f"  without a key of the person: {', '.join(plan.without)}")
+    lines += [f"  ! {one}" for one in plan.left]
+    lines += [f"  note: {one}" for one in WARNINGS] if plan.rows else ["  nothing to erase"]
+    return clean("\n".join([*lines, outcome] if outcome else lines))
 
 
 def _plain(table: str, top: str, limit: str, columns: Sequence[PrivateColumn]) -> list[str]:

@@ -1,9 +1,4 @@
-"""Masks applied to a step's rows before they are written; the key of `hmac` is in no plan.
-
-The key reaches Spark as the one row of an RDD that a subquery reads: plans, the Spark UI and the
-history of Delta tables show that there is such a row, never what stands in it. A literal would be
-shown by all of them.
-"""
+"""Masks applied to a step's rows before they are written; the key of `hmac` is in no plan."""
 
 from __future__ import annotations
 
@@ -13,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import StepError
+from pipelines.execution.hidden import hidden_row
 from pipelines.lineage.columns import Column as Described
 from pipelines.plan.masks import unfit_masks
 
@@ -107,9 +103,7 @@ def _masked(frame: DataFrame, number: int, mask: str | None, pads: Any) -> Colum
 
 def _pads(session: SparkSession, key: str, where: str) -> Column:
     """The two keys of HMAC-SHA-256 (RFC 2104), ``inner`` and ``outer``, as a subquery."""
-    from pyspark.sql import DataFrame
     from pyspark.sql import functions as f
-    from pyspark.sql.types import BinaryType, StructField, StructType
 
     raw = key.encode()
     if len(raw) < LEAST_KEY_BYTES:
@@ -122,15 +116,8 @@ def _pads(session: SparkSession, key: str, where: str) -> Column:
     if len(raw) > _BLOCK_BYTES:
         raw = hashlib.sha256(raw).digest()
     block = raw.ljust(_BLOCK_BYTES, b"\0")
-    jvm: Any = session._jvm
-    context: Any = session.sparkContext
-    values = context._gateway.new_array(jvm.java.lang.Object, 2)
-    for place, pad in enumerate((_INNER, _OUTER)):
-        values[place] = bytearray(byte ^ pad for byte in block)
-    rows = jvm.java.util.ArrayList()
-    rows.add(getattr(jvm, "org.apache.spark.sql.RowFactory").create(values))
-    schema = StructType([StructField("inner", BinaryType()), StructField("outer", BinaryType())])
-    java_schema = getattr(jvm, "org.apache.spark.sql.types.DataType").fromJson(schema.json())
-    java: Any = session._jsparkSession
-    frame = DataFrame(java.createDataFrame(context._jsc.parallelize(rows, 1), java_schema), session)
-    return frame.select(f.struct("inner", "outer")).scalar()
+    pads = {"inner": _INNER, "outer": _OUTER}
+    row = hidden_row(
+        session, {name: bytes(byte ^ pad for byte in block) for name, pad in pads.items()}
+    )
+    return row.select(f.struct(*pads)).scalar()

@@ -36,7 +36,7 @@ def describe_run(compiled: CompiledPlan, started_at: datetime, log_folder: Path)
         mode=request.mode,
         window=(str(request.window.start), str(request.window.end)),
         started_at=started_at,
-        user=_user(),
+        user=user_name(),
         host=socket.gethostname(),
         git_commit=_git_commit(flow.project_dir),
         versions={
@@ -67,7 +67,8 @@ def _git_commit(folder: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this; empty where nobody can tell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

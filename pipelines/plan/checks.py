@@ -78,6 +78,20 @@ def _hmac_has_a_key(compiled: CompiledPlan) -> Iterable[Finding]:
                 )
 
 
+def _subject_is_of_the_flow(compiled: CompiledPlan) -> Iterable[Finding]:
+    subject = compiled.plan.flow.pipeline.privacy.subject
+    known = {node.step.name for node in compiled.plan.graph.steps.values()}
+    for name in subject.steps if subject is not None else ():
+        if name not in known:
+            yield _finding(
+                compiled,
+                "unknown-step",
+                f"no step is called {name!r}",
+                ("pipeline", "privacy", "subject"),
+                near=near_names(name, known),
+            )
+
+
 def _one_writer_a_path(compiled: CompiledPlan) -> Iterable[Finding]:
     first: dict[str, CompiledStep] = {}
     for step in compiled.steps.values():
@@ -201,6 +215,7 @@ def _finding(
 _CHECKS: tuple[Callable[[CompiledPlan], Iterable[Finding]], ...] = (
     _unknown_datasources,
     _hmac_has_a_key,
+    _subject_is_of_the_flow,
     _one_writer_a_path,
     _views_once,
     _mapped_notifications,

@@ -176,6 +176,7 @@ def _later_writes(undo: TableUndo, run_id: str) -> Iterator[Obstacle]:
                 undo.step,
                 f"{commit.writer} has committed version {commit.version} ({commit.operation}) "
                 "since, which would be undone too",
+                can_be_forced=not commit.forget_id,
             )
 
 

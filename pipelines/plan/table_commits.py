@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "REORG", "COMPUTE STATS"})
 """Operations that move rows between files, and change none."""
+FORGET_ID = "forget_id"
+"""In the stamp of a commit: that it erased a person, and must not be undone."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class TableCommit:
         run_id: the run that made it; empty for a foreign writer.
         batch_id: the run's batch.
         step: the step's id.
+        forget_id: the erasure of a person that made it; empty for all others.
         restored_to: for a RESTORE the version that it went back to; None if it does not tell.
     """
 
@@ -27,11 +30,14 @@ class TableCommit:
     run_id: str = ""
     batch_id: str = ""
     step: str = ""
+    forget_id: str = ""
     restored_to: int | None = None
 
     @property
     def writer(self) -> str:
         """Who made it, for people."""
+        if self.forget_id:
+            return f"erasure {self.forget_id}"
         return f"run {self.run_id}" if self.run_id else "a foreign writer"
 
 

@@ -52,28 +52,30 @@ def as_mask(value: object) -> object:
 class Subject(Spec):
     """How the rows of one person are found."""
 
-    key: str
-    """Column by which a person is named, as in `forget --key student_unique_id=123`."""
-    keys: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """More columns that mean the person, each with the steps whose tables tell its values."""
+    keys: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
+    """Columns that mean the person, any of them for `forget --key`. Each with the steps whose
+    tables tell its values from those of the keys above it."""
     columns: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """By step, columns of another name than the key that they hold: `{old: {pupil: id}}`."""
+    """By step, columns that hold a key under another name: `{old: {pupil: student_id}}`."""
     skip: tuple[str, ...] = ()
     """Steps whose tables are left as they are, though they have such a column."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Subject:
-        known = {self.key, *self.keys}
         for step, columns in self.columns.items():
             for key in columns.values():
-                if key not in known:
+                if key not in self.keys:
                     raise PydanticCustomError(
-                        "subject", "{step} says that a column holds {key}, which is no key of it",
+                        "subject", "a column of {step} is said to hold {key}, which is no key",
                         {"step": step, "key": key},
                     )  # fmt: skip
-        if self.key in self.keys:
-            raise PydanticCustomError("subject", "'keys' lists columns besides 'key'", {})
         return self
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps that it names, each once."""
+        told = (step for steps in self.keys.values() for step in steps)
+        return tuple(dict.fromkeys((*told, *self.columns, *self.skip)))
 
 
 class PrivacyPolicy(Spec):

@@ -70,8 +70,24 @@ _CHECKS: tuple[Column, ...] = (
 )
 
 
+_FORGETS: tuple[Column, ...] = (
+    ("forget_id", "string"),
+    ("pipeline", "string"),
+    ("environment", "string"),
+    ("key", "string"),
+    ("value_sha256", "string"),
+    ("step_id", "string"),
+    ("path", "string"),
+    ("version", "long"),
+    ("rows_deleted", "long"),
+    ("began_at", "timestamp"),
+    ("finished_at", "timestamp"),
+    ("user", "string"),
+)
+
+
 class MetadataLogger:
-    """The tables `pipeline_runs`, `step_runs` and `dq_results` below one path.
+    """The tables `pipeline_runs`, `step_runs`, `dq_results` and `forgets` below one path.
 
     Args:
         path: local, or of an object store.
@@ -92,6 +108,24 @@ class MetadataLogger:
         rows = ([_run_row(run)], list(_step_rows(run)), list(_check_rows(run)))
         for table, columns, told in zip(TABLES, (_RUNS, _STEPS, _CHECKS), rows, strict=True):
             self._append(table, columns, told, run_id, redact)
+
+    def write_forget(self, forget: Mapping[str, Any]) -> None:
+        """Adds the erasure of a person, a row a table; the same one a second time adds nothing.
+
+        Args:
+            forget: the erasure as its JSON log has it.
+        """
+        rows = [
+            {
+                **{name: forget.get(name) for name, _ in _FORGETS},
+                "step_id": table["step"],
+                "path": table["path"],
+                "version": table["version"],
+                "rows_deleted": table["rows"],
+            }
+            for table in forget["tables"]
+        ]
+        self._append("forgets", _FORGETS, rows, str(forget["forget_id"]), str)
 
     def _append(
         self,

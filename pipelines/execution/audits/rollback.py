@@ -12,7 +12,7 @@ from pipelines.errors import RollbackError
 from pipelines.execution.audits.table_files import TableFiles
 from pipelines.execution.session import clone_session
 from pipelines.plan.rollback import Obstacle, plan_rollback
-from pipelines.plan.table_commits import TableCommit, TableFacts
+from pipelines.plan.table_commits import FORGET_ID, TableCommit, TableFacts
 from pipelines.utils.sql_runner import DeltaLog, as_sql_error
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _fact(commit: Commit) -> TableCommit:
         str(said.get("run_id") or ""),
         str(said.get("batch_id") or ""),
         str(said.get("step") or ""),
-        int(to) if to not in (None, "", "null") else None,
+        restored_to=int(to) if to not in (None, "", "null") else None,
+        forget_id=str(said.get(FORGET_ID) or ""),
     )
 
 

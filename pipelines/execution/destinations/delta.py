@@ -12,7 +12,7 @@ from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations.audit_columns import audit_of
 from pipelines.execution.destinations.keyed import KeyedWrite
 from pipelines.execution.destinations.window_rows import WindowRows
-from pipelines.plan.table_commits import HARMLESS
+from pipelines.plan.table_commits import FORGET_ID, HARMLESS
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
 from pipelines.utils.sql_runner import (
@@ -72,6 +72,7 @@ class DeltaTarget:
         is_same = all(said.get(key) == self._stamp[key] for key in ("fingerprint", "read"))
         if is_same and "phase" not in said:
             self.counts, self.changed = newest.counts, True
+            self.after = self._after_erasures(newest.version)
             return True
         if self._destination.mode != "replace_window":  # which writes over its rows, and no others
             self.undo()
@@ -139,6 +140,7 @@ class DeltaTarget:
                 where=self._path,
                 hint="run the window again; an edited one with max_parallel_windows: 1",
             )
+        self._refuse_to_bring_back()
         if self.after not in (None, newest) and not self._stands_newest(self.after):
             other = self._log.commit(newest)
             raise DestinationError(
@@ -155,6 +157,33 @@ class DeltaTarget:
             self._conf(_METADATA, json.dumps(self._stamp))
             self._log.restore(self.before)
         self.after, self.changed = self._log.version(), False
+
+    def _refuse_to_bring_back(self) -> None:
+        """An error where going back would give a person back that was erased since.
+
+        Raises:
+            DestinationError: names the erasure.
+        """
+        floor = -1 if self.before is None else self.before
+        for commit in self._log.standing():
+            if commit.version <= floor:
+                return
+            if _is_erasure(commit):
+                raise DestinationError(
+                    f"cannot undo version {self.after}: version {commit.version} erased a person "
+                    f"({commit.user_metadata[FORGET_ID]}), whom this would bring back",
+                    where=self._path,
+                    hint="run it again with --no-resume, or as another batch",
+                )
+
+    def _after_erasures(self, version: int) -> int:
+        """``version``, or the newest where all that came since it erased persons."""
+        since = []
+        for commit in self._log.standing():
+            if commit.version <= version:
+                break
+            since.append(commit)
+        return since[0].version if since and all(map(_is_erasure, since)) else version
 
     def _stands_newest(self, version: int | None) -> bool:
         """Whether all that was committed since ``version`` has been undone, or moved files only."""
@@ -307,3 +336,7 @@ class DeltaTarget:
 
     def _conf(self, name: str, value: str) -> None:
         self._session.conf.set(name, value)
+
+
+def _is_erasure(commit: Commit) -> bool:
+    return FORGET_ID in commit.user_metadata

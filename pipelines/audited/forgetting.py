@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.audited.opened import files_of, opened_session
 from pipelines.errors import UsageError, near_names
+from pipelines.execution.audits.erased_releases import erased_releases
 from pipelines.execution.audits.forget_journal import ForgetJournal, ForgetRecord, hash_of_value
-from pipelines.execution.audits.journal import RollbackJournal
 from pipelines.execution.checkpoints import CheckpointStore
-from pipelines.execution.files import LocalFiles
-from pipelines.execution.lock import RunLock
+from pipelines.execution.files import HadoopFiles, LocalFiles
+from pipelines.execution.half_done import refuse_half_done
+from pipelines.execution.releases.opened import open_releases
 from pipelines.execution.run_info import user_name
 from pipelines.plan.forget import WARNINGS, ErasurePlan, erase_order, flow_tables
 from pipelines.prepared import generate_run_id
@@ -51,7 +53,7 @@ class Erasure:
     @property
     def is_well(self) -> bool:
         """Whether nothing of the person is left that the engine could not erase."""
-        return not (self.declined or self.plan.left)
+        return not (self.declined or self.plan.left or self.plan.still_shown)
 
     @property
     def outcome(self) -> str:
@@ -71,6 +73,7 @@ class Erasure:
             "found": dict(self.plan.found),
             "tables": [table.as_dict() for table in self.plan.tables],
             "left": list(self.plan.left),
+            "releases": [one.told for one in self.plan.releases],
             "without": list(self.plan.without),
             "warnings": list(WARNINGS),
         }
@@ -104,56 +107,107 @@ def forget(
         UsageError: the flow does not say how a person is found, or another erasure is half done.
         LockHeldError: a run of the pipeline is at work.
     """
-    compiled = prepared.checked()
+    prepared.checked()
     subject = _subject(prepared, key)
     if not value.strip():
         raise UsageError(f"no value was given for {key}", hint=f"write --key {key}=VALUE")
-    moment, tables = now(), flow_tables(compiled)
+    moment = now()
     holder = {"forget": key, "since": moment.isoformat(timespec="seconds")}
-    with RunLock(prepared.lock_file, holder), opened_session(prepared, spark) as session:
-        from pipelines.execution.audits import forget as rows
-
-        files, checkpoints = files_of(prepared, session), compiled.checkpoint.path
-        RollbackJournal(files, checkpoints).refuse_if_open()
-        journal = ForgetJournal(files, checkpoints)
-        record = journal.open_record()
+    with (
+        prepared.run_lock(holder) as hold,
+        opened_session(prepared, spark) as session,
+        ExitStack() as stack,
+    ):
+        hold.take(HadoopFiles(session), stack)
+        erasing = _Erasing(prepared, session, subject, key, value)
+        plan, record = erasing.plan, erasing.record
         went_on = record is not None
-        if record is not None and not record.is_of(key, value):
-            journal.refuse_if_open()
-        held = erase_order(rows.held_tables(session, tables, subject), subject)
-        found = rows.find_person(session, held, subject, key, value)
-        counts = rows.count_rows(session, held, found)
-        if record is not None:
-            before = [rows.erased_before(session, one, record.forget_id) for one in held]
-            told = [replace(one, rows=one.rows + gone)
-                    for one, gone in zip(counts, before, strict=True)]  # fmt: skip
-        else:
-            told = counts
-        plan = ErasurePlan(
-            key,
-            {name: len(values) for name, values in found.items()},
-            tuple(told),
-            tuple(_left(tables)),
-            tuple(one.step for one in tables if one.step not in {h.table.step for h in held}),
-        )
-        if dry_run or not (plan.rows or went_on):
+        if dry_run or not (plan.is_due or went_on):
             return Erasure(plan, is_done=False)
         if agree is not None and not agree(plan):
             return Erasure(plan, is_done=False, went_on=went_on, declined=True)
+        hold.refuse_if_lost()
         if record is None:
-            forget_id = f"forget-{generate_run_id(moment)}"
-            hashed = hash_of_value(forget_id, value)
-            record = ForgetRecord(forget_id, key, hashed, utc_text(moment) or "")
-            journal.begin(record)
-        done = tuple(rows.erase(session, held, counts, found, record.forget_id))
-        if compiled.checkpoint.enabled:
-            store = CheckpointStore(files, checkpoints)
-            rows.renew_marks(session, store, tables, [one.step for one in done if one.version])
-        plan = replace(plan, tables=done)
-        erasure = Erasure(plan, True, record.forget_id, went_on)
+            record = erasing.begin(f"forget-{generate_run_id(moment)}", utc_text(moment) or "")
+        done = erasing.carried_out(record)
+        erasure = Erasure(done, is_done=True, forget_id=record.forget_id, went_on=went_on)
         erasure = replace(erasure, log=_logged(prepared, erasure, record, now()))
-        journal.end()
+        erasing.end()
     return erasure
+
+
+class _Erasing:
+    """One erasure, with the lock held: what it takes, and taking it.
+
+    Attributes:
+        plan: what it takes.
+        record: of the call that began it; None where none did.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedFlow,
+        session: SparkSession,
+        subject: Subject,
+        key: str,
+        value: str,
+    ) -> None:
+        from pipelines.execution.audits import forget
+
+        self._prepared, self._session, self._rows = prepared, session, forget
+        self._key, self._value = key, value
+        compiled = prepared.compiled
+        self._files, checkpoints = files_of(prepared, session), compiled.checkpoint.path
+        refuse_half_done(self._files, checkpoints, but=ForgetJournal)
+        self._journal = ForgetJournal(self._files, checkpoints)
+        self.record = self._journal.open_record()
+        if self.record is not None and not self.record.is_of(key, value):
+            self._journal.refuse_if_open()
+        self._releases = open_releases(compiled, lambda: session)
+        self._tables = flow_tables(compiled)
+        self._held = erase_order(forget.held_tables(session, self._tables, subject), subject)
+        self._found = forget.find_person(session, self._held, subject, key, value)
+        self._counts = forget.count_rows(session, self._held, self._found)
+        self.plan = self._planned()
+
+    def _planned(self) -> ErasurePlan:
+        with_rows = self._counts
+        if self.record is not None:
+            forget_id = self.record.forget_id
+            with_rows = self._rows.with_earlier(self._session, self._held, with_rows, forget_id)
+        held = {one.table.step for one in self._held}
+        return ErasurePlan(
+            self._key,
+            {name: len(values) for name, values in self._found.items()},
+            tuple(with_rows),
+            tuple(_left(self._tables)),
+            tuple(one.step for one in self._tables if one.step not in held),
+            tuple(erased_releases(self._session, self._releases)),
+        )
+
+    def begin(self, forget_id: str, at: str) -> ForgetRecord:
+        """Notes what is about to be done."""
+        hashed = hash_of_value(forget_id, self._value)
+        record = ForgetRecord(forget_id, self._key, hashed, at)
+        self._journal.begin(record)
+        return record
+
+    def carried_out(self, record: ForgetRecord) -> ErasurePlan:
+        """Erases: tables first, then what checkpoints and releases say of them."""
+        session, forget_id = self._session, record.forget_id
+        done = self._rows.erase(session, self._held, self._counts, self._found, forget_id)
+        checkpoint = self._prepared.compiled.checkpoint
+        if checkpoint.enabled:
+            store = CheckpointStore(self._files, checkpoint.path)
+            erased = [one.step for one in done if one.version]
+            self._rows.renew_marks(session, store, self._tables, erased)
+        releases = tuple(erased_releases(session, self._releases))
+        self._releases.follow(releases, forget_id)
+        return replace(self.plan, tables=tuple(done), releases=releases)
+
+    def end(self) -> None:
+        """Notes that it is done."""
+        self._journal.end()
 
 
 def _subject(prepared: PreparedFlow, key: str) -> Subject:

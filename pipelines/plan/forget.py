@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.plan.erased_releases import STAYS
+
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan
+    from pipelines.plan.erased_releases import ErasedRelease
     from pipelines.spec.privacy import Subject
 
 WARNINGS = (
     "the rows stay in older versions of the tables until VACUUM, after their retention",
-    "backups, copies, clones and releases of the tables keep them",
+    "backups, copies and clones of the tables keep them; restore one, and forget again",
     "the source still has the person: delete there first, else a whole read brings them back",
 )
 """What an erasure does not do; it says so each time."""
@@ -79,6 +82,7 @@ class ErasurePlan:
         tables: those with such a column, in the order in which they are erased.
         left: what cannot be erased, and why.
         without: steps whose tables have no such column, or are to be left.
+        releases: that pin rows of persons who were erased, and what becomes of each.
     """
 
     key: str
@@ -86,6 +90,17 @@ class ErasurePlan:
     tables: tuple[TableErasure, ...]
     left: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    releases: tuple[ErasedRelease, ...] = ()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.rows) or any(one.outcome != STAYS for one in self.releases)
+
+    @property
+    def still_shown(self) -> bool:
+        """Whether readers of a release still see such rows when it is done."""
+        return any(one.outcome == STAYS for one in self.releases)
 
     @property
     def rows(self) -> int:

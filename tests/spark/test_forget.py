@@ -11,6 +11,8 @@ import pytest
 from pipelines.audited import forget, roll_back
 from pipelines.errors import RollbackError, UsageError
 from pipelines.execution.audits import forget as erasing
+from pipelines.execution.files import LocalFiles
+from pipelines.execution.releases.store import ReleaseStore
 from pipelines.prepared import Options, PreparedFlow
 
 WHO = "canary-4711"
@@ -99,16 +101,17 @@ def test_person_is_erased_from_every_table_and_stays_so(
     for name in TABLES:
         newest = made.log(name).commit(made.log(name).version())
         assert newest.user_metadata["forget_id"] == done.forget_id
-    logs = [*made.root.rglob("_delta_log/*.json"), *made.root.rglob("logs/**/*.json")]
-    told = "".join(file.read_text(encoding="utf-8") for file in logs)
-    since = told.split(done.forget_id, 1)[1] + "".join(capfd.readouterr())
-    assert WHO not in since
-    assert log["value_sha256"] in told
+    left_behind = [*made.root.rglob("_delta_log/*.json"), *made.root.rglob("logs/**/*.json")]
+    told = [file.read_text(encoding="utf-8") for file in left_behind]
+    of_erasure = [text for text in told if done.forget_id in text]
+    assert len(of_erasure) > len(TABLES)
+    assert WHO not in "".join((*of_erasure, *capfd.readouterr()))
+    assert log["value_sha256"] in "".join(of_erasure)
 
     assert not erased(made).is_done  # nothing is left to erase
     again = made.run()
     assert set(again.statuses.values()) == {"checkpointed"}
-    made.put("given", "select 4, 'new', 'Bern', 13", mode="append")
+    made.put("given", "select 4 as usi, 'new' as uid, 'Bern' as city, 13 as ver", mode="append")
     made.run(batch_id="b2")
     assert rows(made) == {name: number + 1 for name, number in left.items()}
 
@@ -169,3 +172,40 @@ def test_erasure_is_not_undone_by_a_rollback_not_even_by_force(made: Any) -> Non
 def test_words_that_name_nobody_are_refused(made: Any, key: str, value: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         erased(made, value, key=key)
+
+
+def test_releases_follow_the_erasure_and_older_ones_are_withdrawn(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = made.root / "pipelines/flows/main_flow.yaml"
+    text = flow.read_text(encoding="utf-8")
+    flow.write_text(text.replace("- name: stage\n", "- name: stage\n      publish: true\n"))
+    made.run(batch_id="b1")
+    made.put("given", f"select 1 as usi, '{WHO}' as uid, 'Lyon' as city, 13 as ver", mode="append")
+    made.run(batch_id="b2")
+    store = ReleaseStore(LocalFiles(), str(made.root / "lake"), "toy")
+    newest, oldest = store.releases("stage")
+    assert store.current("stage").release == newest
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(ReleaseStore, "save", kill)
+        erased(made)
+    done = erased(made)
+    assert (done.went_on, done.is_well) == (True, True)
+
+    shown = store.current("stage").release
+    assert shown is not None
+    assert [one.release_id for one in store.releases("stage")] == [newest.release_id]
+    assert shown == store.releases("stage")[0] != newest
+    for table in shown.tables:
+        reader = made.spark.read.format("delta").option("versionAsOf", table.version)
+        told = reader.load(table.place(store.base_path)).collect()
+        assert len(told) == len(made.rows(table.name))
+        assert WHO not in str(told)
+    assert (made.root / f"lake/_releases/toy/stage/withdrawn/{oldest.release_id}.json").exists()
+    again = made.run(batch_id="b2").result
+    assert again.exit_code == 0
+    assert store.current("stage").release == shown

@@ -113,10 +113,16 @@ def erase(
     return done
 
 
-def erased_before(session: SparkSession, table: HeldTable, forget_id: str) -> int:
-    """Rows that an earlier call of the same erasure has taken out of a table."""
-    log = DeltaLog(session, table.table.path)
-    return _rows_of(_own_commits(log, forget_id))
+def with_earlier(
+    session: SparkSession,
+    tables: Sequence[HeldTable],
+    counts: Sequence[TableErasure],
+    forget_id: str,
+) -> list[TableErasure]:
+    """``counts`` with the rows that an earlier call of the same erasure has taken out."""
+    logs = [DeltaLog(session, held.table.path) for held in tables]
+    gone = [_rows_of(_own_commits(log, forget_id)) for log in logs]
+    return [replace(one, rows=one.rows + more) for one, more in zip(counts, gone, strict=True)]
 
 
 def renew_marks(

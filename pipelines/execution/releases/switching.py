@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.execution.releases.store import Standing
 from pipelines.plan.releases import releases_touched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pyspark.sql import SparkSession
 
     from pipelines.execution.releases.store import ReleaseStore
+    from pipelines.plan.erased_releases import ErasedRelease
     from pipelines.results.release import Release
 
 
@@ -91,6 +93,25 @@ class Releases:
                 self.settle(stage)
             for release in touched:
                 self.store.withdraw(release, by)
+
+    def follow(self, erased: Iterable[ErasedRelease], by: str) -> None:
+        """Takes rows of erased persons from readers; killed anywhere, the next call does the rest.
+
+        Args:
+            erased: the releases that pin such rows, and what becomes of each.
+            by: the erasure.
+        """
+        for one in erased:
+            stage = one.release.stage
+            self.settle(stage)
+            standing = self.standing(stage)
+            if one.to is None:
+                if one.release.release_id != standing.release_id:
+                    self.store.withdraw(one.release, by)
+                continue
+            if one.to.release_id == standing.release_id and one.to != standing.release:
+                self.switch(stage, replace(standing, release=one.to))
+            self.store.save(one.to)
 
     def _before(self, stage: str, standing: Standing, gone: set[str], by: str, at: str) -> Standing:
         left = [

@@ -16,7 +16,7 @@ from pipelines.execution.files import HadoopFiles, LocalFiles
 from pipelines.execution.half_done import refuse_half_done
 from pipelines.execution.releases.opened import open_releases
 from pipelines.execution.run_info import user_name
-from pipelines.plan.forget import WARNINGS, ErasurePlan, erase_order, flow_tables
+from pipelines.plan.forget import ErasurePlan, erase_order, flow_tables, warnings_of
 from pipelines.prepared import generate_run_id
 from pipelines.results import utc_now, utc_text
 
@@ -75,7 +75,7 @@ class Erasure:
             "left": list(self.plan.left),
             "releases": [one.told for one in self.plan.releases],
             "without": list(self.plan.without),
-            "warnings": list(WARNINGS),
+            "warnings": list(self.plan.warnings),
         }
 
 
@@ -183,6 +183,7 @@ class _Erasing:
             tuple(_left(self._tables)),
             tuple(one.step for one in self._tables if one.step not in held),
             tuple(erased_releases(self._session, self._releases)),
+            warnings_of(self._prepared.compiled.maintenance.vacuum),
         )
 
     def begin(self, forget_id: str, at: str) -> ForgetRecord:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pipelines.console.words import clean, counted
 from pipelines.plan.erased_releases import STAYS
-from pipelines.plan.forget import WARNINGS
 from pipelines.spec.privacy import CLASSES, highest
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def erasure_text(plan: ErasurePlan, outcome: str = "") -> str:
         lines.append(f"  without a key of the person: {', '.join(plan.without)}")
     lines += [f"  {'!' if one.outcome == STAYS else '-'} {one.told}" for one in plan.releases]
     lines += [f"  ! {one}" for one in plan.left]
-    lines += [f"  note: {one}" for one in WARNINGS] if plan.rows else ["  nothing to erase"]
+    lines += [f"  note: {one}" for one in plan.warnings] if plan.rows else ["  nothing to erase"]
     return clean("\n".join([*lines, outcome] if outcome else lines))
 
 

@@ -11,14 +11,8 @@ from pipelines.plan.erased_releases import STAYS
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledPlan
     from pipelines.plan.erased_releases import ErasedRelease
+    from pipelines.spec.policies import VacuumPolicy
     from pipelines.spec.privacy import Subject
-
-WARNINGS = (
-    "the rows stay in older versions of the tables until VACUUM, after their retention",
-    "backups, copies and clones of the tables keep them; restore one, and forget again",
-    "the source still has the person: delete there first, else a whole read brings them back",
-)
-"""What an erasure does not do; it says so each time."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +77,7 @@ class ErasurePlan:
         left: what cannot be erased, and why.
         without: steps whose tables have no such column, or are to be left.
         releases: that pin rows of persons who were erased, and what becomes of each.
+        warnings: what it does not do.
     """
 
     key: str
@@ -91,6 +86,7 @@ class ErasurePlan:
     left: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     releases: tuple[ErasedRelease, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_due(self) -> bool:
@@ -106,6 +102,21 @@ class ErasurePlan:
     def rows(self) -> int:
         """In all tables together."""
         return sum(table.rows for table in self.tables)
+
+
+def warnings_of(vacuum: VacuumPolicy) -> tuple[str, ...]:
+    """What an erasure does not do, where files are vacuumed by ``vacuum``; it says so each time."""
+    days = f"{vacuum.retain_hours / 24:g} days"
+    return (
+        f"the rows stay in older versions of the tables until 'pipeline maintain' in {days}"
+        if vacuum.enabled
+        else "the rows stay in older versions of the tables until you VACUUM them: "
+        "the flow's maintenance does not",
+        "the logs of the tables keep the least and greatest values of files "
+        "for delta.logRetentionDuration, 30 days where it is not set",
+        "backups, copies and clones of the tables keep the rows; restore one, and forget again",
+        "the source still has the person: delete there first, else a whole read brings them back",
+    )
 
 
 def flow_tables(compiled: CompiledPlan) -> list[FlowTable]:

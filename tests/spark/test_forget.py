@@ -57,6 +57,7 @@ FILES = {
     ),
 }
 ROWS = f"(1, '{WHO}', 'Paris', 10), (2, 'other', 'Rome', 11), (3, ' {WHO} ', 'Oslo', 12)"
+VECTORS = "spark.databricks.delta.properties.defaults.enableDeletionVectors"
 TABLES = ("people", "hub", "seats", "facts")
 
 
@@ -83,7 +84,11 @@ def counts(erasure: Any) -> dict[str, int]:
 def test_person_is_erased_from_every_table_and_stays_so(
     made: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    made.run()
+    made.spark.conf.set(VECTORS, "true")
+    try:
+        made.run()
+    finally:
+        made.spark.conf.unset(VECTORS)
     before = rows(made)
     looked = erased(made, dry_run=True)
     expected = {"people": 2, "hub": 1, "seats": 2, "facts": 1}
@@ -101,6 +106,8 @@ def test_person_is_erased_from_every_table_and_stays_so(
     for name in TABLES:
         newest = made.log(name).commit(made.log(name).version())
         assert newest.user_metadata["forget_id"] == done.forget_id
+        files = made.spark.read.format("delta").load(made.path(name)).inputFiles()
+        assert WHO not in str(made.spark.read.parquet(*files).collect())
     left_behind = [*made.root.rglob("_delta_log/*.json"), *made.root.rglob("logs/**/*.json")]
     told = [file.read_text(encoding="utf-8") for file in left_behind]
     of_erasure = [text for text in told if done.forget_id in text]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 10_000
 """More values of one key are not those of one person."""
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_VECTORS = "delta.enableDeletionVectors"
 _SIDE_BY_SIDE = 4
 _MOST_COMMITS = 100_000
 
@@ -108,6 +109,9 @@ def erase(
         if counted.rows:
             _erase(clone_session(session, {}), held, found, forget_id)
         own = _own_commits(log, forget_id)
+        if own and log.properties().get(_VECTORS) == "true":
+            _purge(clone_session(session, {}), log, held, forget_id)
+            own = _own_commits(log, forget_id)
         version = own[0].version if own else None
         done.append(replace(counted, rows=_rows_of(own), version=version))
     return done
@@ -190,14 +194,24 @@ def _rows_of(commits: Iterable[Commit]) -> int:
 def _erase(session: SparkSession, held: HeldTable, found: Found, forget_id: str) -> None:
     from delta.tables import DeltaTable
 
-    stamp = {FORGET_ID: forget_id, "of": held.table.step}
-    session.conf.set(_METADATA, json.dumps(stamp))
+    _stamp(session, held, forget_id)
     table = DeltaTable.forPath(session, held.table.path)
     rows = table.toDF()
     known = _known(session, found).alias("__person")
     texts = _texts(held, lambda name: rows.schema[name].dataType)
     merge = table.alias("__table").merge(known, _meant(held, texts, found, "__person."))
     merge.whenMatchedDelete().execute()
+
+
+def _purge(session: SparkSession, log: DeltaLog, held: HeldTable, forget_id: str) -> None:
+    """Writes files anew whose rows are only marked as deleted: VACUUM would keep them."""
+    _stamp(session, held, forget_id)
+    session.sql(f"reorg table {log.sql_name} apply (purge)").collect()
+
+
+def _stamp(session: SparkSession, held: HeldTable, forget_id: str) -> None:
+    said = {FORGET_ID: forget_id, "of": held.table.step}
+    session.conf.set(_METADATA, json.dumps(said))
 
 
 def _theirs(

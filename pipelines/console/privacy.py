@@ -60,8 +60,9 @@ def _plain(table: str, top: str, limit: str, columns: Sequence[PrivateColumn]) -
 def _markdown(table: str, top: str, limit: str, columns: Sequence[PrivateColumn]) -> list[str]:
     lines = [f"## {table}", "", f"{top}{limit}", "", "| column | class | why |", "|---|---|---|"]
     for column in columns:
-        why = column.reason.replace("|", "\\|")
-        lines.append(f"| {column.column or '(any)'} | {column.what.classification} | {why} |")
+        cells = (column.column or "(any)", column.what.classification, column.reason)
+        escaped = " | ".join(cell.replace("|", "\\|") for cell in cells)
+        lines.append(f"| {escaped} |")
     return [*lines, ""]
 
 

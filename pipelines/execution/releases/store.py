@@ -1,4 +1,4 @@
-"""The manifests of releases: one immutable file each, and one that says which is current.
+"""The manifests of releases: one file each, and one that says which is current.
 
 Below `<base path>/_releases/<pipeline>/<stage>/` stand `<release id>.json`, `current.json` with
 the whole of the release that readers see, `switch.json` while views are being changed, and in

@@ -34,6 +34,7 @@ MOST_VALUES = 10_000
 """More values of one key are not those of one person."""
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _VECTORS = "delta.enableDeletionVectors"
+_MARKED_ONLY = "spark.databricks.delta.merge.deletionVectors.persistent"
 _SIDE_BY_SIDE = 4
 _MOST_COMMITS = 100_000
 
@@ -107,7 +108,7 @@ def erase(
     for held, counted in zip(tables, counts, strict=True):
         log = DeltaLog(session, held.table.path)
         if counted.rows:
-            _erase(clone_session(session, {}), held, found, forget_id)
+            _erase(clone_session(session, {_MARKED_ONLY: "false"}), held, found, forget_id)
         own = _own_commits(log, forget_id)
         if own and log.properties().get(_VECTORS) == "true":
             _purge(clone_session(session, {}), log, held, forget_id)
@@ -204,7 +205,7 @@ def _erase(session: SparkSession, held: HeldTable, found: Found, forget_id: str)
 
 
 def _purge(session: SparkSession, log: DeltaLog, held: HeldTable, forget_id: str) -> None:
-    """Writes files anew whose rows are only marked as deleted: VACUUM would keep them."""
+    """Writes files anew in which runs have only marked rows as deleted: VACUUM would keep them."""
     _stamp(session, held, forget_id)
     session.sql(f"reorg table {log.sql_name} apply (purge)").collect()
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Checks the project: ./run_tests.sh [--only-lint | --no-lint] [PYTEST ARGUMENTS]
+# Checks the project: ./run_tests.sh [--all | --only-lint | --no-lint] [PYTEST ARGUMENTS]
 #
-# Without arguments: style, types, architecture, shell, YAML and SQL checks, then all tests. With arguments
-# for pytest only the tests run. Every check runs even if an earlier one fails; any failure makes it exit 1.
+# Without arguments: style, types, architecture, shell, YAML and SQL checks, then the tests, except those
+# marked long, which --all runs too. With arguments for pytest only the tests run, and those that pytest is
+# told to. Every check runs even if an earlier one fails; any failure makes it exit 1.
 set -euo pipefail
 
 # shellcheck source=scripts/setup.sh
@@ -10,7 +11,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 
 lint=true
 tests=true
+chosen=(-m "not long")
 case "${1:-}" in
+    --all) chosen=(-m "") && shift ;;
     --only-lint) tests=false && shift ;;
     --no-lint) lint=false && shift ;;
     "") ;;
@@ -34,10 +37,10 @@ check() {
 all_tests() {
     local told status=0 commands
     told="$(mktemp)"
-    pytest tests/e2e tests/chaos >"$told" 2>&1 &
+    pytest "${chosen[@]}" tests/e2e tests/chaos >"$told" 2>&1 &
     commands=$!
     trap 'kill "$commands" 2>/dev/null || true' EXIT
-    pytest --ignore=tests/e2e --ignore=tests/chaos || status=1
+    pytest "${chosen[@]}" --ignore=tests/e2e --ignore=tests/chaos || status=1
     wait "$commands" || status=1
     trap - EXIT
     cat "$told"

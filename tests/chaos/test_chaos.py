@@ -23,6 +23,7 @@ DEATHS = (
 )
 
 
+@pytest.mark.long
 def test_batch_when_killed_again_and_again_then_it_comes_to_what_an_undisturbed_one_does(
     tmp_path: Path,
 ) -> None:

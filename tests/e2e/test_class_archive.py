@@ -47,12 +47,14 @@ def from_archive(lines: list[str]) -> int:
     return sum(" org.apache.spark." in one and "shared objects file" in one for one in lines)
 
 
+@pytest.mark.long
 def test_spark_when_its_classes_were_kept_then_takes_them_from_the_archive(tmp_path: Path) -> None:
     keep_classes(cache_folder(ROOT), resolve_jars(jar_cache(ROOT)))
     options = archive_options(cache_folder(ROOT))
     assert from_archive(start(tmp_path / "a folder", options)) > 2_000
 
 
+@pytest.mark.long
 def test_spark_when_the_archive_is_broken_then_starts_without_it(tmp_path: Path) -> None:
     (tmp_path / "broken.jsa").write_text("no classes")
     kept = archive_options(cache_folder(ROOT)).partition(" -Xshare")

@@ -138,6 +138,7 @@ def test_fact_holds_no_direct_identifier(place: Workplace) -> None:
     assert not names & {"student_unique_id", "student_usi", "first_name", "last_surname", "id"}
 
 
+@pytest.mark.long
 def test_daily_runs_give_what_a_first_run_of_that_day_gives(place: Workplace) -> None:
     fresh = Workplace(place.folder / "fresh", place.url)
     fresh.folder.mkdir()
@@ -227,6 +228,7 @@ def test_second_run_is_refused_and_the_first_ends_when_it_is_told_to(tmp_path: P
     assert (place.lake / "bronze/students/_delta_log/00000000000000000000.json").exists()
 
 
+@pytest.mark.long
 def test_dead_database_is_retried_and_named_without_its_password(tmp_path: Path) -> None:
     place = Workplace(
         tmp_path,

@@ -18,6 +18,7 @@ GRANTS = ROOT / "docs/examples/grants-postgresql.sql"
 REAL = ROOT.parent / "shared" / "edfi" / "csv"
 
 
+@pytest.mark.long
 def test_main_flow_runs_on_postgresql_with_the_rights_of_the_example(tmp_path: Path) -> None:
     folder = REAL
     if not REAL.is_dir():

@@ -111,6 +111,7 @@ def test_apply_changes_when_a_statement_fails_then_the_day_is_absent(
     assert derby.describe(ods).days == 0
 
 
+@pytest.mark.long
 def test_apply_changes_when_killed_before_the_commit_then_the_day_is_absent(
     ods: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +159,7 @@ def test_create_when_loading_fails_then_nothing_is_left(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_create_when_force_and_loading_fails_then_the_old_ods_stays(
     ods: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

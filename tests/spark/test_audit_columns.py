@@ -61,6 +61,7 @@ def who(made: Project, table: str, *columns: str) -> set[tuple[Any, ...]]:
     return {tuple(row) for row in frame.select(*columns).collect()}
 
 
+@pytest.mark.long
 def test_rows_when_days_pass_then_tell_who_made_and_ended_them(made: Project) -> None:
     runs = {1: day(made, 1).result.run.run_id}
     versions = {name: made.log(name).version() for name in ("copied", "versions", "sat")}

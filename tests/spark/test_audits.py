@@ -138,6 +138,7 @@ def test_a_rollback_in_a_copy_of_the_project_does_not_touch_the_tables_of_the_or
     assert lake(ran_twice.project) == ran_twice.after
 
 
+@pytest.mark.long
 def test_a_rollback_that_fails_or_is_killed_leaves_all_or_nothing(
     twice: Twice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +256,7 @@ def test_a_diff_reads_only_the_files_that_are_not_in_both(lived: Any) -> None:
     assert (appended.added, appended.removed, appended.files_read) == (1, 0, 1)
 
 
+@pytest.mark.long
 def test_a_diff_with_a_clone_reads_what_was_written_to_it(lived: Any) -> None:
     table, clone = (f"delta.`{lived.path(name)}`" for name in ("people", "clone"))
     properties = "tblproperties (delta.enableDeletionVectors = true)"
@@ -267,6 +269,7 @@ def test_a_diff_with_a_clone_reads_what_was_written_to_it(lived: Any) -> None:
     assert (found.files_read, found.files) == (2, 4)  # one file, with and without the row
 
 
+@pytest.mark.long
 def test_a_diff_of_other_columns_and_keys_that_do_not_tell_rows_apart(lived: Any) -> None:
     found = diffed(lived, against="lake/other", limit=1)
     assert [(one.name, one.before, one.after) for one in found.columns] == [

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pipelines.backups import back_up, restore, restore_to, verify
 from pipelines.execution.backups.contents import table_contents
 from pipelines.prepared import Options, PreparedFlow
@@ -56,6 +58,7 @@ def held(made: Project) -> dict[str, object]:
     }
 
 
+@pytest.mark.long
 def test_after_a_restore_the_batch_is_done_and_the_next_one_reads_from_the_watermark(
     project: Callable[..., Project],
 ) -> None:

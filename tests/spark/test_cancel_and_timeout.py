@@ -336,6 +336,7 @@ def test_signal_when_it_comes_while_a_step_runs_then_the_run_ends_with_its_code(
     assert not made.marker("slow").exists()
 
 
+@pytest.mark.long
 def test_on_failure_when_it_says_continue_then_readers_go_on_with_the_last_good_version(
     project: Callable[..., Project],
 ) -> None:

@@ -123,6 +123,7 @@ def test_person_is_erased_from_every_table_and_stays_so(
     assert rows(made) == {name: number + 1 for name, number in left.items()}
 
 
+@pytest.mark.long
 def test_erasure_that_is_killed_is_ended_by_the_same_words_and_no_others(
     made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +163,7 @@ def test_batch_that_goes_on_after_an_erasure_reads_no_older_version(made: Any) -
     assert rows(made) == {"people": 1, "hub": 1, "seats": 1, "facts": 1}
 
 
+@pytest.mark.long
 def test_erasure_is_not_undone_by_a_rollback_not_even_by_force(made: Any) -> None:
     run_id = made.run().result.run.run_id
     done = erased(made, "1", key="usi")
@@ -181,6 +183,7 @@ def test_words_that_name_nobody_are_refused(made: Any, key: str, value: str, tol
         erased(made, value, key=key)
 
 
+@pytest.mark.long
 def test_releases_follow_the_erasure_and_older_ones_are_withdrawn(
     made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

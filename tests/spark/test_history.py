@@ -113,6 +113,7 @@ def test_history_when_run_then_it_gives_what_daily_runs_give_and_each_window_is_
     assert (again.runs, made.log("happened").version()) == ([], before)
 
 
+@pytest.mark.long
 def test_history_when_a_window_is_run_again_then_exactly_its_rows_are_replaced(
     project: Callable[..., Project],
 ) -> None:
@@ -167,6 +168,7 @@ def test_history_when_a_window_fails_then_order_holds_and_the_next_run_fills_the
     assert go(made, vars={"what": "status"}).result.releases[0].status == "stands"
 
 
+@pytest.mark.long
 def test_history_when_order_is_lost_or_rows_would_double_then_it_refuses_before_it_begins(
     project: Callable[..., Project],
 ) -> None:
@@ -212,6 +214,7 @@ def test_history_when_the_period_is_none_then_the_message_says_what_to_give(
         go(made, period, **options)
 
 
+@pytest.mark.long
 def test_history_when_the_last_window_is_not_over_then_it_is_left_to_daily_runs(
     project: Callable[..., Project],
 ) -> None:

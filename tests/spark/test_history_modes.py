@@ -177,7 +177,12 @@ def loaded_as_the_model(
 
 
 @pytest.mark.parametrize(
-    ("tracked", "keeps_nulls"), [(("a", "b"), True), (("a",), True), (("a", "b"), False)]
+    ("tracked", "keeps_nulls"),
+    [
+        (("a", "b"), True),
+        pytest.param(("a",), True, marks=pytest.mark.long),
+        pytest.param(("a", "b"), False, marks=pytest.mark.long),
+    ],
 )
 def test_scd2_when_batches_come_in_any_order_then_as_the_model(
     table: Any, tracked: Sequence[str], keeps_nulls: bool
@@ -201,6 +206,7 @@ def test_scd2_when_batches_come_in_any_order_then_as_the_model(
     holds()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("own_template", [False, True])
 @pytest.mark.parametrize(("tracked", "keeps_nulls"), [(("a",), True), (("a", "b"), False)])
 def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
@@ -227,6 +233,7 @@ def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
     holds()
 
 
+@pytest.mark.long
 def test_scd2_when_one_row_of_many_is_late_then_as_the_model(table: Any) -> None:
     loaded = scd2(table)
     value = {"a": "x", "b": None}
@@ -244,7 +251,7 @@ def test_scd2_when_one_row_of_many_is_late_then_as_the_model(table: Any) -> None
         assert loaded.versions() == expected
 
 
-@pytest.mark.parametrize("tracked", [("a", "b"), ("a",)])
+@pytest.mark.parametrize("tracked", [("a", "b"), pytest.param(("a",), marks=pytest.mark.long)])
 def test_scd2_when_events_come_in_order_then_batches_make_what_one_replay_makes(
     table: Any, tracked: Sequence[str]
 ) -> None:
@@ -390,6 +397,7 @@ def test_scd2_when_a_key_stands_twice_or_is_null_then_an_error_shows_it(table: A
     assert null.version() is None
 
 
+@pytest.mark.long
 def test_scd2_when_a_column_is_added_and_another_order_comes_then_versions_stay_whole(
     table: Any,
 ) -> None:

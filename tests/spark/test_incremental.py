@@ -215,6 +215,7 @@ WHOLE = """
 """
 
 
+@pytest.mark.long
 def test_watermark_when_everything_is_read_now_and_then_then_deleted_rows_are_found(
     project: Callable[..., Project],
 ) -> None:
@@ -331,6 +332,7 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
     assert names(made, "latest") == {1: "a!", 2: "y!", 4: "dd!", 6: "F!"}
 
 
+@pytest.mark.long
 def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
     project: Callable[..., Project],
 ) -> None:
@@ -382,6 +384,7 @@ STATUSES = """
 A_DAY = timedelta(days=1)
 
 
+@pytest.mark.long
 def test_history_when_windows_are_read_by_the_watermark_then_it_gives_what_the_days_gave(
     project: Callable[..., Project], ods: Ods
 ) -> None:

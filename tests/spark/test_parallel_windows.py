@@ -73,6 +73,7 @@ def states(result: HistoryResult) -> list[str]:
     return [row.reason or row.state.value for row in result.rows]
 
 
+@pytest.mark.long
 def test_windows_when_they_run_side_by_side_then_a_failed_one_stops_no_other_and_nothing_is_lost(
     project: Callable[..., Project],
 ) -> None:

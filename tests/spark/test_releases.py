@@ -131,6 +131,7 @@ def test_readers_when_a_later_run_fails_its_checks_then_go_on_with_what_was_rele
     assert "was taken back" in back.reason
 
 
+@pytest.mark.long
 def test_a_rollback_when_the_run_is_released_then_it_is_withdrawn_also_after_maintenance(
     made: Any,
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_rollback_when_the_run_is_released_then_it_is_withdrawn_also_after_mai
     assert seen(made, "people") == ["Oslo", "Rome"]
 
 
+@pytest.mark.long
 def test_vacuum_when_a_release_or_the_newest_batch_reads_old_files_then_they_stay(
     made: Any,
 ) -> None:
@@ -195,6 +197,7 @@ def test_vacuum_when_a_release_or_the_newest_batch_reads_old_files_then_they_sta
         made.rows("people", versionAsOf="0")
 
 
+@pytest.mark.long
 def test_an_edited_step_when_its_table_was_optimized_since_then_its_write_is_undone_all_the_same(
     made: Any,
 ) -> None:

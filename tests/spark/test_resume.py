@@ -165,6 +165,7 @@ def test_batch_when_markers_are_gone_or_torn_then_the_commits_are_found(
     assert made.rows("reader") == [(1, "x")]
 
 
+@pytest.mark.long
 def test_batch_when_steps_are_edited_then_they_are_undone_and_redone(
     project: Callable[..., Project],
 ) -> None:
@@ -242,6 +243,7 @@ def test_batch_when_an_upstream_step_is_edited_then_all_that_read_it_runs_again(
     assert set(made.run().statuses.values()) <= {"checkpointed", "skipped"}
 
 
+@pytest.mark.long
 def test_batch_when_upstream_ran_again_by_itself_then_the_next_run_brings_the_rest_up_to_date(
     project: Callable[..., Project],
 ) -> None:
@@ -255,6 +257,7 @@ def test_batch_when_upstream_ran_again_by_itself_then_the_next_run_brings_the_re
     assert made.rows("lower_by_view") == [(2,)]
 
 
+@pytest.mark.long
 def test_batch_when_a_destination_was_deleted_then_its_step_runs_again(
     project: Callable[..., Project],
 ) -> None:

@@ -56,6 +56,7 @@ def _table(spark: SparkSession, result: RunResult, name: str) -> DataFrame:
     return spark.read.format("delta").load(step.destination.path)
 
 
+@pytest.mark.long
 def test_main_flow_when_run_on_no_rows_then_every_table_is_there_without_any(
     run: Callable[[SmallRun], RunResult], spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_main_flow_when_run_on_no_rows_then_every_table_is_there_without_any(
     assert {check.status.value for check in checks} == {"not_judged"}
 
 
+@pytest.mark.long
 def test_main_flow_when_run_on_a_sample_then_no_row_refers_to_a_student_outside_of_it(
     run: Callable[[SmallRun], RunResult], spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -328,6 +328,7 @@ def prod(project: Callable[..., Project]) -> Project:
     return there
 
 
+@pytest.mark.long
 def test_clones_when_written_merged_and_undone_then_the_original_is_untouched(
     prod: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -359,6 +360,7 @@ def test_clones_when_written_merged_and_undone_then_the_original_is_untouched(
     assert told.out == ""
 
 
+@pytest.mark.long
 def test_clones_when_few_steps_are_selected_then_the_rest_is_read_as_it_stands_there(
     prod: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -288,6 +288,7 @@ def test_commit_when_its_writer_said_something_else_than_json_then_says_nothing(
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_log_when_the_table_is_restored_and_removed_then_tells_so(
     project: Callable[..., Project],
 ) -> None:

@@ -311,6 +311,7 @@ def test_schema_when_it_evolves_then_a_changed_type_is_still_an_error(
     assert made.rows("evolved_type") == [(1,)]
 
 
+@pytest.mark.long
 def test_full_refresh_when_tables_are_there_then_each_is_built_anew_whatever_its_mode(
     project: Callable[..., Project],
 ) -> None:

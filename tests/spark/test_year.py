@@ -145,6 +145,7 @@ def postgresql(_: SparkSession, folder: Path) -> Iterator[Database]:
         yield Database(f"{{type: jdbc, url: '{server.url}', user: postgres}}", execute)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "database",
     [

@@ -11,9 +11,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 
 lint=true
 tests=true
-chosen=(-m "not long")
+without_long=" and not long"
 case "${1:-}" in
-    --all) chosen=(-m "") && shift ;;
+    --all) without_long="" && shift ;;
     --only-lint) tests=false && shift ;;
     --no-lint) lint=false && shift ;;
     "") ;;
@@ -32,16 +32,16 @@ check() {
     "$@" || failed+=("$name")
 }
 
-# The tests of the commands start processes of their own and mostly wait for them: they run beside the
-# others, and are told of after them.
+# The tests that share a Spark session keep one processor busy, and the others, which need none or start
+# processes of their own, the second: they run side by side, and the others are told of after them.
 all_tests() {
-    local told status=0 commands
+    local told status=0 others
     told="$(mktemp)"
-    pytest "${chosen[@]}" tests/e2e tests/chaos >"$told" 2>&1 &
-    commands=$!
-    trap 'kill "$commands" 2>/dev/null || true' EXIT
-    pytest "${chosen[@]}" --ignore=tests/e2e --ignore=tests/chaos || status=1
-    wait "$commands" || status=1
+    pytest -m "not spark$without_long" >"$told" 2>&1 &
+    others=$!
+    trap 'kill "$others" 2>/dev/null || true' EXIT
+    pytest -m "spark$without_long" || status=1
+    wait "$others" || status=1
     trap - EXIT
     cat "$told"
     rm -f "$told"

@@ -261,6 +261,19 @@ LASTING = {
         "SQLSTATE 21506: cardinality",
     ),
     "wrong password": (jdbc_error("28P01"), "SQLSTATE 28P01: login refused"),
+    "certificate that nobody trusts": (
+        JavaError(
+            JavaException(
+                "java.sql.SQLNonTransientConnectionException",
+                sql_state="08S01",
+                cause=JavaException(
+                    "javax.net.ssl.SSLHandshakeException",
+                    cause=JavaException("sun.security.validator.ValidatorException"),
+                ),
+            )
+        ),
+        "ValidatorException: the server's certificate",
+    ),
     "no such database": (jdbc_error("3D000"), "SQLSTATE 3D000: no such database"),
     "state above class": (
         jdbc_error("28000", "java.sql.SQLNonTransientConnectionException"),

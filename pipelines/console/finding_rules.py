@@ -265,6 +265,10 @@ _ANALYSED = {
         "Record them where they can be had: `pipeline schema record`; commit the file.",
         "warning",
     ),
+    "silent-source": FindingRule(
+        "A source does not tell its columns, and `--sources database` takes no other word.",
+        "Do what the hint says, or take the recorded columns: `--sources recorded`.",
+    ),
     "unknown-column": FindingRule(
         "A statement, `keys` and the like, or a SQL test names a column that is not there.",
         "Take the name that is offered, or have the step before it give the column.",

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipelines.errors import DatasourceError, SqlError, StepError
+from pipelines.errors import StepError
 from pipelines.execution.context import Output, RunContext
+from pipelines.execution.datasource_errors import unreadable
 from pipelines.execution.reads import outputs_read, words_of
 from pipelines.plan.outside import is_below
 from pipelines.utils.sql_runner import DeltaLog, StagedFiles, as_sql_error, run_query
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from pipelines.utils.datasource import DataSource
 
 _TRAVELS = ("versionAsOf", "timestampAsOf")
-_SYNTAX = "JDBC_EXTERNAL_ENGINE_SYNTAX_ERROR"
-_NO_RIGHT = "42501"
 
 
 def upstream_outputs(
@@ -193,7 +192,7 @@ def _told_where(context: RunContext, name: str) -> Iterator[DataSource]:
     try:
         yield datasource
     except Exception as error:
-        raise _unreadable(datasource, as_sql_error(error)) from error
+        raise unreadable(datasource, error) from error
 
 
 def _from_files(
@@ -208,23 +207,3 @@ def _from_files(
         return context.take(session.read.format(file_format).options(**given).load(path))
     except Exception as error:
         raise as_sql_error(error, where=path) from error
-
-
-def _unreadable(datasource: DataSource, error: SqlError) -> DatasourceError:
-    """``error`` with the datasource and host that it came from."""
-    is_refused = error.sql_state == _NO_RIGHT
-    is_wrong = error.sql_state.startswith("42") or error.condition.startswith(_SYNTAX)
-    if datasource.type != "jdbc":
-        hint = "is the path right, and may this user read it?"
-    elif is_wrong and not is_refused:
-        hint = "the database runs this SQL as a subquery: look at table or query_text"
-    else:
-        hint = "is the database up, and do user and password fit? 'pipeline doctor' tries it"
-    return DatasourceError(
-        error.message,
-        condition=error.condition,
-        sql_state=error.sql_state,
-        java_class=error.java_class,
-        where=f"datasource {datasource.name} at {datasource.place}",
-        hint=hint,
-    )

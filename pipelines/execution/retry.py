@@ -20,7 +20,7 @@ from pipelines.errors import (
     StepTimeoutError,
 )
 from pipelines.results import ErrorInfo
-from pipelines.utils.sql_runner import Cause, as_sql_error, causes
+from pipelines.utils.sql_runner import CERTIFICATE_FAULTS, Cause, as_sql_error, causes
 
 if TYPE_CHECKING:
     from pipelines.spec.policies import RetryPolicy
@@ -121,6 +121,8 @@ def _judge_cause(cause: Cause) -> Verdict | None:
             return Verdict(False, f"SQLSTATE {state}: {_LASTING_STATES[state[:length]]}")
     if cause.condition.startswith(_PASSING_CONDITIONS):
         return Verdict(True, f"error condition {cause.condition}")
+    if cause.short_name in CERTIFICATE_FAULTS:
+        return Verdict(False, f"{cause.short_name}: the server's certificate")
     for name in (cause.short_name, *cause.bases):
         if name in _PASSING_CLASSES:
             return Verdict(True, f"{cause.short_name}: {_PASSING_CLASSES[name]}")

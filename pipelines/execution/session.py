@@ -29,6 +29,8 @@ ENGINE_CONF: Mapping[str, str] = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.scheduler.mode": "FAIR",
     "spark.sql.session.timeZone": "UTC",
+    # The default, INT96, is what other readers of Delta take far dates wrong from.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Else `${env:NAME}` in a statement becomes the variable's value, secrets among them.
     "spark.sql.variable.substitute": "false",
 }

@@ -24,6 +24,7 @@ class AnalysedStep:
         checks: where the columns of its checks come from, by number; of those that list rows.
         result: columns that its query gives, before its mode adds or leaves out some; None where
             nobody can tell, or where it has no query.
+        is_blind: whether columns of a source are not known that it is made of, at however far.
     """
 
     id: str
@@ -32,6 +33,7 @@ class AnalysedStep:
     views: Mapping[str, str] = field(default_factory=dict)
     result: tuple[Column, ...] | None = None
     checks: Mapping[int, StatementColumns] = field(default_factory=dict)
+    is_blind: bool = False
 
 
 @dataclass(frozen=True)

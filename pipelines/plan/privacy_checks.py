@@ -25,15 +25,22 @@ _MOST_NAMED = 4
 
 
 def privacy_findings(compiled: CompiledPlan, analysis: Analysis) -> Iterator[Finding]:
-    """What is declared too low, and what would show more than it may."""
+    """What is declared too low, and what would show more than it may.
+
+    Not of steps that are made of a source whose columns are not known, which is told already.
+    """
     classes = classes_of(compiled, analysis)
     for column in private_columns(compiled, analysis):
+        if analysis.steps[column.table].is_blind:
+            continue
         step = compiled.steps[column.table]
         if column.what.is_lowered:
             yield _lowered(compiled, step, column)
         if column.limit is not None and rank(column.what.classification) > rank(column.limit):
             yield _too_high(compiled, step, column)
     for step_id, analysed in analysis.steps.items():
+        if analysed.is_blind:
+            continue
         step = compiled.steps[step_id]
         yield from _shown_by_checks(compiled, step, analysed, classes)
         yield from _shown_keys(compiled, step, classes)

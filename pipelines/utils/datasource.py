@@ -42,6 +42,8 @@ _ENGINE_OPTIONS: Mapping[str, Mapping[str, str]] = {
         "encrypt": "true",
         "loginTimeout": str(CONNECT_SECONDS),
         "applicationName": "pipelines",
+        # Spark writes dates as 2026-08-31; the language of a login may take that for a 31st month.
+        "sessionInitStatement": "set dateformat ymd",
     },
 }
 # In which the drivers count their `socketTimeout`.

@@ -34,3 +34,51 @@ def test_flow_when_analysed_then_what_production_would_find_is_found(
     prepared = _prepared(flow, tmp_path)
     compare(flow, expected_of(flow), analyse(prepared, spark=spark).findings)
     assert not (tmp_path / "toy" / "lake").exists()  # nothing was written
+
+
+SILENT = """
+pipeline:
+  name: toy
+  datasources:
+    ods:
+      type: jdbc
+      url: jdbc:postgresql://127.0.0.1:1/ods
+      classification: internal
+      columns: {students: {birth_date: sensitive}}
+  stages:
+    - name: bronze
+      max_classification: internal
+      groups:
+        - name: load
+          steps:
+            - name: students
+              source: {datasource: ods, table: students}
+              destination: {path: lake/students}
+            - name: schools
+              source: {datasource: ods, table: schools}
+              destination: {path: lake/schools}
+            - name: counted
+              depends_on: [students]
+              source: {type: delta, query: select count(*) as n from students}
+              destination: {path: lake/counted, mode: scd1, keys: [n]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sources", "code", "severity"),
+    [("database", "silent-source", "error"), ("auto", "unknown-columns", "warning")],
+)
+def test_analysis_when_a_database_is_silent_then_that_is_all_it_says_and_it_says_it_once(
+    spark: SparkSession, tmp_path: Path, sources: str, code: str, severity: str
+) -> None:
+    root = tmp_path / "toy"
+    shutil.copytree(CORPUS / "files", root)
+    flow = root / "pipelines/flows/silent.yaml"
+    flow.write_text(SILENT, encoding="utf-8")
+    prepared = PreparedFlow(str(flow), Options(project_dir=root))
+    (finding,) = analyse(prepared, sources=sources, spark=spark).findings
+    assert (finding.code, finding.severity) == (code, severity)
+    assert "ods: students are not known" in finding.message
+    assert "datasource ods at 127.0.0.1:1" in finding.message
+    assert "is the database up?" in finding.hint
+    assert ("pipeline schema record" in finding.hint) == (sources == "auto")

@@ -54,7 +54,7 @@ PASSWORD = "correct-horse"
             "jdbc:sqlserver://db.example:1433;databaseName=ods;Encrypt=strict;loginTimeout=3",
             "sqlserver",
             "db.example:1433",
-            {"applicationName": "pipelines"},
+            {"applicationName": "pipelines", "sessionInitStatement": "set dateformat ymd"},
         ),
         (
             "jdbc:sqlserver://db.example:1433;databaseName=ods",
@@ -64,6 +64,7 @@ PASSWORD = "correct-horse"
                 "encrypt": "true",
                 "loginTimeout": str(CONNECT_SECONDS),
                 "applicationName": "pipelines",
+                "sessionInitStatement": "set dateformat ymd",
             },
         ),
         ("jdbc:derby:data/ods;create=true", "derby", "jdbc:derby:data/ods", {}),

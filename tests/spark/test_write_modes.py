@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deltalake import DeltaTable, QueryBuilder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -670,3 +671,21 @@ def test_keyed_modes_when_given_any_batches_then_agree_with_the_model(
         told = ran["newest"].counts
         assert ((told.written or 0), (told.updated or 0)) == (inserted, updated)
         assert (ran["first_seen"].counts.written or 0) == len(first_seen) - before
+
+
+def test_times_when_they_are_far_then_other_readers_of_delta_read_them_as_they_are(
+    project: Callable[..., Project],
+) -> None:
+    made = project("""
+        - name: times
+          source:
+            type: delta
+            query: >-
+              select timestamp '0001-01-01 00:00' as first, timestamp '9999-12-31 00:00' as last
+          destination: {path: "{{ base_path }}/times"}
+    """)
+    made.run()
+    table = DeltaTable(str(made.path("times")))
+    found = QueryBuilder().register("times", table).execute("select first, last from times")
+    first, last = (column.to_pylist()[0] for column in found.read_all().columns)
+    assert (first.year, last.year) == (1, 9999)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from pipelines.errors import DatasourceError
 from pipelines.execution.retry import describe_failure
 from pipelines.prepared import Options, PreparedFlow
 from pipelines.run_pipeline import main
-from tests.unit.secret_store.secret_forms import forms
+from tests.unit.secret_store.secret_forms import CANARY, forms, found_in
 from tests.unit.secret_store.test_keyring import MemoryKeyring
 from tests.unit.secret_store.vault_server import (
     JWT,
@@ -28,7 +27,6 @@ from tests.unit.secret_store.vault_server import (
     serving,
 )
 
-CANARY = "C4n@ry \\ \"é&<x>'+/=%;#~tail-of-it"
 VAULT_ENTRY = "/v1/secret/data/edfi/etl"
 
 CONFIG = """\
@@ -105,22 +103,6 @@ COMMANDS = (
 class Project(NamedTuple):
     root: Path
     vault: FakeVault
-
-
-def traces(secret: str) -> set[str]:
-    """What no output may have: any form, and what a cut or an encoding with others leaves."""
-    inside = {base64.b64encode(bytes(n) + secret.encode()).decode()[4:-4] for n in range(3)}
-    return {
-        *forms(secret),
-        secret[:6],
-        secret[-10:],
-        *inside,
-        *(one.replace("+", "-").replace("/", "_") for one in inside),
-    }
-
-
-def found_in(text: str, secrets: set[str]) -> list[str]:
-    return [trace for secret in secrets for trace in traces(secret) if trace in text]
 
 
 @pytest.fixture

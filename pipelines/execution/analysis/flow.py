@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from pipelines.errors import PipelineError
 from pipelines.execution.analysis.checks import CheckAnalysis
 from pipelines.execution.analysis.lakehouse import EmptyTables, EmptyViews
-from pipelines.execution.analysis.sources import Columns, Key, SourceColumns, raw_inputs
+from pipelines.execution.analysis.sources import (
+    Columns,
+    Key,
+    RawInput,
+    SourceColumns,
+    raw_inputs,
+)
 from pipelines.execution.analysis.step import StepAnalysis
 from pipelines.execution.analysis.watched import unfit_to_watch
 from pipelines.execution.reads import outputs_read
@@ -73,6 +79,7 @@ class _FlowAnalysis:
         self._done: dict[str, AnalysedStep] = {}
         self._raw: dict[Key, Columns] = {}
         self._findings: dict[str, list[Finding]] = {}
+        self._told: list[PipelineError] = []
 
     def result(self) -> Analysis:
         for step_id in self._compiled.plan.graph.order:
@@ -107,7 +114,12 @@ class _FlowAnalysis:
                 self._checks.findings, step, analysis.seen, analysis.unknown - {step.settings.name},
                 checks if self._with_lineage else None,
             )  # fmt: skip
-        return replace(done, views={name: origins[name] for name in inputs}, checks=checks)
+        return replace(
+            done,
+            views={name: origins[name] for name in inputs},
+            checks=checks,
+            is_blind=self._is_blind(step),
+        )
 
     def _inputs(
         self, step: CompiledStep
@@ -135,17 +147,30 @@ class _FlowAnalysis:
                 self._findings[step.id] += unfit_to_watch(raw, inputs[raw.view], document)
             except PipelineError as error:
                 unknown.add(raw.view)
-                self._findings[step.id].append(
-                    document.finding(
-                        "unknown-columns",
-                        f"the columns of {raw.label} are not known: {error.message}",
-                        raw.place,
-                        severity="warning",
-                        hint=error.hint
-                        or "record them where they can be had: pipeline schema record",
-                    )
-                )
+                if error not in self._told:  # a silent database is told of once
+                    self._told.append(error)
+                    self._findings[step.id].append(self._unknown(raw, error))
         return inputs, origins, frozenset(unknown)
+
+    def _unknown(self, raw: RawInput, error: PipelineError) -> Finding:
+        """What is said of a source whose columns are not to be had."""
+        where = f" ({error.where})" if error.where else ""
+        is_error = self._sources.must_answer
+        record = "record them where they can be had: pipeline schema record"
+        return self._compiled.plan.flow.document.finding(
+            "silent-source" if is_error else "unknown-columns",
+            f"the columns of {raw.label} are not known: {error.message}{where}",
+            raw.place,
+            severity="error" if is_error else "warning",
+            hint=error.hint if is_error else "; or ".join(filter(None, (error.hint, record))),
+        )
+
+    def _is_blind(self, step: CompiledStep) -> bool:
+        """Whether ``step`` is made of a source, at however far, whose columns are not known."""
+        upstream = outputs_read(step, self._compiled.plan.graph)
+        return any(raw.key not in self._raw for raw in raw_inputs(step)) or any(
+            one in self._done and self._done[one].is_blind for one in upstream
+        )
 
     def _followers(self, step_id: str) -> Sequence[str]:
         """The steps downstream, in the order in which they would run."""

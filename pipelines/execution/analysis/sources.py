@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError, UsageError
+from pipelines.errors import DatasourceError, PipelineError, UsageError
+from pipelines.execution.datasource_errors import NOT_ANSWERING, unreadable
 from pipelines.lineage.columns import Column
 from pipelines.spec.steps import label_of
 from pipelines.utils.sql_runner import as_sql_error, columns_of
@@ -70,6 +71,8 @@ def raw_inputs(step: CompiledStep) -> Iterator[RawInput]:
 class SourceColumns:
     """Gives the columns of raw inputs.
 
+    A database that lets nobody in is asked once.
+
     Args:
         session: reads what is not recorded.
         datasource: gives a datasource by name, its secrets looked up.
@@ -87,12 +90,19 @@ class SourceColumns:
     ) -> None:
         self._session, self._datasource = session, datasource
         self._recorded, self._prefer = recorded, prefer
+        self._silent: dict[str, DatasourceError] = {}
+
+    @property
+    def must_answer(self) -> bool:
+        """Whether nothing but the databases' own word will do."""
+        return self._prefer == "database"
 
     def of(self, raw: RawInput) -> Columns:
         """The columns of ``raw``; no row is read, but of CSV and JSON files without a schema.
 
         Raises:
-            PipelineError: they are not to be had; says why.
+            PipelineError: they are not to be had; says why. Where a database lets nobody in, it is
+                the same error for all that would be read from there.
         """
         if self._prefer != "database" and raw.key in self._recorded:
             return self._recorded[raw.key]
@@ -105,19 +115,27 @@ class SourceColumns:
 
     def _frame(self, what: Source | PreView) -> DataFrame:
         if what.datasource is not None:
-            source = self._datasource(what.datasource)
-            try:
-                return source.read(
-                    self._session, what.table, query_text=what.query_text, options=what.options
-                )
-            except Exception as error:
-                raise as_sql_error(error, f"datasource {source.name} at {source.place}") from error
+            return self._from_datasource(what, what.datasource)
         kind = getattr(what, "format", None) or getattr(what, "type", None) or ""
         options = {key: str(value) for key, value in what.options.items()}
         try:
             return self._session.read.format(kind).options(**options).load(what.path)
         except Exception as error:
             raise as_sql_error(error, what.path or "") from error
+
+    def _from_datasource(self, what: Source | PreView, name: str) -> DataFrame:
+        if name in self._silent:
+            raise self._silent[name]
+        source = self._datasource(name)
+        try:
+            return source.read(
+                self._session, what.table, query_text=what.query_text, options=what.options
+            )
+        except Exception as error:
+            told = unreadable(source, error)
+            if told.sql_state.startswith(NOT_ANSWERING):
+                self._silent[name] = told
+            raise told from error
 
 
 def read_recorded(file: Path) -> dict[Key, Columns]:

@@ -1,7 +1,7 @@
 """Spark SQL: statements checked, run and explained, results written, commits read back."""
 
 from pipelines.utils.sql_runner.delta_log import Commit, DeltaLog
-from pipelines.utils.sql_runner.java_errors import Cause, as_sql_error, causes
+from pipelines.utils.sql_runner.java_errors import CERTIFICATE_FAULTS, Cause, as_sql_error, causes
 from pipelines.utils.sql_runner.schemas import (
     columns_of,
     columns_of_json,
@@ -26,6 +26,7 @@ from pipelines.utils.sql_runner.statements import (
 from pipelines.utils.sql_runner.writer import WriteOptions, check_schema, write_delta
 
 __all__ = [
+    "CERTIFICATE_FAULTS",
     "Cause",
     "Commit",
     "DeltaLog",

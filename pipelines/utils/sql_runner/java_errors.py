@@ -27,6 +27,17 @@ _SQLSERVER_STATES = {
     **dict.fromkeys((10928, 10929, 40501, 49918, 49919, 49920), "53000"),
     **dict.fromkeys((40197, 40613), "08006"),
 }
+CERTIFICATE_FAULTS = frozenset({
+    "CertPathBuilderException",
+    "CertPathValidatorException",
+    "CertificateException",
+    "CertificateExpiredException",
+    "CertificateNotYetValidException",
+    "SSLPeerUnverifiedException",
+    "SunCertPathBuilderException",
+    "ValidatorException",
+})  # fmt: skip
+"""Java's exceptions for a server's certificate that is not trusted, not valid, or another's."""
 _UNCLASSED_STATE = re.compile(r"S\d{4}")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|(?<==)\([^)]*\)|(?<= : ).+")
 _NOISE = re.compile(r"^\[[A-Z0-9_.]+\] |[ ;,]*\(?line \d+,? pos \d+\)?;?| ?SQLSTATE: \w{5}")

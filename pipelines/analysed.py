@@ -73,6 +73,10 @@ def analyse(
     told = _joined(prepared.findings(), analysis.findings)
     if follows and not any(finding.severity == "error" for finding in told):
         told = (*told, *privacy_findings(compiled, analysis))
+    redact = prepared.connections.redact
+    told = tuple(
+        replace(one, message=redact(one.message), hint=redact(one.hint)) for one in told
+    )  # a database's own words are among them
     return replace(analysis, findings=told)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.commands.words import options_of
+from pipelines.secret_store.redaction import hidden
 
 if TYPE_CHECKING:
     from pipelines.errors import Finding
@@ -21,13 +22,13 @@ def prepare(flow: str, **words: Any) -> PreparedFlow:
 
 
 def to_stdout(text: str) -> None:
-    """Puts a result on stdout."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    """Puts a result on stdout, without secrets."""
+    sys.stdout.write(hidden(text).rstrip("\n") + "\n")
 
 
 def to_stderr(text: str) -> None:
-    """Puts a message on stderr."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    """Puts a message on stderr, without secrets."""
+    sys.stderr.write(hidden(text).rstrip("\n") + "\n")
 
 
 def tell_findings(findings: Sequence[Finding]) -> None:

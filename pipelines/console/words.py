@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pipelines.secret_store.redaction import hidden
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
@@ -179,7 +181,8 @@ def write_message(text: str) -> None:
 
 
 def write_line(text: str, stream: TextIO) -> None:
-    """Puts ``text`` and a line end on ``stream``, whatever characters that can show."""
+    """Puts ``text``, without secrets, and a line end on ``stream``, as well as that can show it."""
+    text = hidden(text)
     try:
         stream.write(f"{text}\n")
     except UnicodeEncodeError:

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import JavaEndedError, PipelineError
+from pipelines.secret_store.redaction import hidden
 from pipelines.utils.sql_runner import causes
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = 52
 """Spark's exit code."""
 _ENDING_SECONDS = 5.0
+_PASSING_ON = "java-output"
+"""The thread that passes on what Java says."""
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 # What docs/performance.md measured best for one machine; an environment's conf wins over it.
@@ -173,11 +177,12 @@ def _java_output_to(file: Path | None) -> Iterator[Path | None]:
     """Lets processes that start meanwhile write to ``file``; to stderr where it is None.
 
     Java prints warnings of its own before any logging is set up, on stdout too, which is for
-    results.
+    results. Drivers log addresses with all that is in them, so what goes to stderr goes there
+    without secrets.
     """
-    target = os.dup(2)
-    if file is not None:
-        os.close(target)
+    if file is None:
+        target = _without_secrets(os.dup(2))
+    else:
         target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     kept = {}
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
@@ -192,6 +197,23 @@ def _java_output_to(file: Path | None) -> Iterator[Path | None]:
             os.dup2(kept[number], number)
             os.close(kept[number])
         os.close(target)
+
+
+def _without_secrets(out: int) -> int:
+    """A descriptor whose lines go on to the descriptor ``out``, secrets taken out."""
+    reader, writer = os.pipe()
+
+    def pass_on() -> None:
+        with (
+            os.fdopen(reader, encoding="utf-8", errors="replace") as lines,
+            os.fdopen(out, "wb", 0) as stderr,
+        ):
+            for line in lines:
+                with suppress(OSError):  # whoever read along has gone; Java must not wait for that
+                    stderr.write(hidden(line).encode())
+
+    threading.Thread(target=pass_on, name=_PASSING_ON, daemon=True).start()
+    return writer
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 import threading
@@ -19,6 +18,34 @@ _PATTERNS = (
 )
 
 
+class _Forms:
+    """Texts to hide, the longest first; safe for threads."""
+
+    def __init__(self) -> None:
+        self._texts: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+
+    def add(self, texts: set[str]) -> None:
+        with self._lock:
+            self._texts = tuple(sorted({*self._texts, *texts}, key=len, reverse=True))
+
+    def hide(self, text: str) -> str:
+        for one in self._texts:
+            text = text.replace(one, HIDDEN)
+        return text
+
+
+_LOOKED_UP = _Forms()
+
+
+def hidden(text: str) -> str:
+    """``text`` without any secret that this process has looked up so far, by whatever redactor.
+
+    For what leaves the process: an error may come along ways where nobody knows the secrets.
+    """
+    return _LOOKED_UP.hide(text)
+
+
 class Redactor:
     """Knows the secrets that were looked up so far; safe for threads.
 
@@ -27,11 +54,12 @@ class Redactor:
     """
 
     def __init__(self) -> None:
-        self._forms: tuple[str, ...] = ()
-        self._lock = threading.Lock()
+        self._forms = _Forms()
 
     def add(self, value: str) -> None:
         """From now on hides ``value``, also as URLs, JSON, XML, Python and base64 write it."""
+        import html  # takes its time, and what needs no secret needs none of it
+
         if len(value) < MIN_LENGTH:
             return
         raw = value.encode(errors="surrogateescape")  # a byte of a file that is not UTF-8
@@ -47,14 +75,12 @@ class Redactor:
             repr(value)[1:-1],
             *_in_base64(raw),
         }
-        with self._lock:
-            self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
+        self._forms.add(forms)
+        _LOOKED_UP.add(forms)
 
     def redact(self, text: str) -> str:
         """``text`` without any secret known so far, nor what looks like a password."""
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
-        text = _PATTERNS[0].sub(rf"\1\2{HIDDEN}", text)
+        text = _PATTERNS[0].sub(rf"\1\2{HIDDEN}", self._forms.hide(text))
         return _PATTERNS[1].sub(HIDDEN, text)
 
 

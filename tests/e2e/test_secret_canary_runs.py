@@ -198,7 +198,7 @@ def test_password_when_runs_succeed_fail_and_are_looked_at_then_is_left_nowhere(
     for words, codes in COMMANDS:
         code, told = project.call(words)
         assert code in codes, f"{words}: {code}\n{told.replace(CANARY, '<the password>')}"
-        assert found_in(told, {CANARY}) == [], words
+        assert found_in(told, {CANARY}) == [], f"{words}\n{told}"
         said += told
 
     texts = project.texts()

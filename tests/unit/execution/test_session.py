@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from pipelines.execution.retry import judge_failure
-from pipelines.execution.session import _java_output_to, end_of_java
+from pipelines.execution.session import _PASSING_ON, _java_output_to, end_of_java
+from pipelines.secret_store.redaction import Redactor
 
 SPEAK = "echo out; echo err >&2"
 
@@ -25,12 +27,16 @@ def test_java_output_when_a_file_is_given_then_both_streams_go_there_and_none_to
     assert capfd.readouterr() == ("after\n", "")
 
 
-def test_java_output_when_debugging_then_is_on_stderr_and_never_among_results(
+def test_java_output_when_debugging_then_is_on_stderr_without_secrets_and_never_among_results(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    Redactor().add("correct-horse")
     with _java_output_to(None):
-        subprocess.run(SPEAK, shell=True, check=True)
-    assert capfd.readouterr() == ("", "out\nerr\n")
+        subprocess.run(f"{SPEAK}; echo 'password: correct-horse'", shell=True, check=True)
+    for thread in threading.enumerate():
+        if thread.name == _PASSING_ON:
+            thread.join(10)
+    assert capfd.readouterr() == ("", "out\nerr\npassword: ***\n")
 
 
 @pytest.mark.parametrize(

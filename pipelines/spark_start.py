@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.execution.class_archive import archive_options
 from pipelines.execution.jars import DEFAULT_PACKAGES, jar_cache, resolve_jars
-from pipelines.execution.session import is_local_master, start_session
+from pipelines.execution.session import start_session
+from pipelines.spec.config import is_local_master
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import yaml
 
 from pipelines.commands.words import one_value_an_option
 from pipelines.console.findings import FINDING_FORMATS
-from pipelines.run_pipeline import app
+from pipelines.run_pipeline import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 GITHUB, GITLAB = "docs/examples/github-actions.yml", "docs/examples/gitlab-ci.yml"
@@ -51,7 +51,7 @@ def pipeline_commands() -> list[tuple[str, str]]:
 def test_command_in_an_example_is_one_that_the_command_line_knows(file: str, line: str) -> None:
     assert file
     _, name, *words = one_value_an_option(shlex.split(line))
-    commands: Any = typer.main.get_command(app)
+    commands: Any = typer.main.get_command(command_line())
     context = commands.commands[name].make_context(name, list(words))
     assert context.params["output"] in FINDING_FORMATS
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import JavaEndedError, PipelineError
 from pipelines.secret_store.redaction import hidden
+from pipelines.spec.config import is_local_master
 from pipelines.utils.sql_runner import causes
 
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ LOCAL_CONF: Mapping[str, str] = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "2g",
 }
-
-
-def is_local_master(master: str | None) -> bool:
-    """Whether Spark works within the process that starts it."""
-    return master is not None and master.startswith("local")
 
 
 def start_session(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.execution.files import cache_folder
 from pipelines.execution.scratch import Scratch, choose_scratch
-from pipelines.execution.session import is_local_master
 from pipelines.plan.compile import CompiledPlan, absolute_path, compile_plan
 from pipelines.plan.outside import reading_outside
+from pipelines.spec.config import is_local_master
 from pipelines.spec.loader import load_environment
 
 if TYPE_CHECKING:

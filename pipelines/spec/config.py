@@ -27,6 +27,11 @@ class SparkSettings(Spec):
     """Start from the archive of Spark's classes that the set-up has made; local masters."""
 
 
+def is_local_master(master: str | None) -> bool:
+    """Whether Spark works within the process that starts it."""
+    return master is not None and master.startswith("local")
+
+
 class MetadataSettings(Spec):
     """The Delta tables that record runs."""
 

@@ -217,4 +217,4 @@ def absolute_path(path: str, project_dir: Path) -> str:
     """``path`` as Spark takes it from any working directory; schemes are left alone."""
     if _SCHEME.match(path):
         return path.rstrip("/")
-    return str(Path(project_dir, Path(path).expanduser()))
+    return str(Path(project_dir, Path(path).expanduser() if path.startswith("~") else path))

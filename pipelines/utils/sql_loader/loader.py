@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import jinja2
@@ -75,7 +76,7 @@ class SqlLoader:
         self._environment.add_filter("sql_identifier", sql_identifier)
         self._compile = lru_cache(maxsize=20_000)(self._environment.from_string)
         # A flow names many files in few folders.
-        self._real_folder: Callable[[Path], Path] = lru_cache(maxsize=1_000)(Path.resolve)
+        self._folder: Callable[[str], tuple[Path, bool]] = lru_cache(maxsize=1_000)(self._look_up)
 
     def render_text(
         self, text: str, names: Mapping[str, Any], *, file: str = "", line: int = 1
@@ -108,6 +109,11 @@ class SqlLoader:
             )
         return rendered
 
+    def _look_up(self, folder: str) -> tuple[Path, bool]:
+        """Where ``folder`` really is, and whether that is in the project."""
+        real = (self.project_dir / folder).resolve()
+        return real, real.is_relative_to(self.project_dir)
+
     def _compiled(self, text: str) -> jinja2.Template:
         if text.count("{{") + text.count("{%") > MAX_TAGS:
             raise ValueError(f"the template has more than {MAX_TAGS} tags")
@@ -129,11 +135,13 @@ class SqlLoader:
             TemplateError: there is none, it is outside of the project, or it is not UTF-8.
         """
         try:
-            named = self.project_dir / path
-            file = self._real_folder(named.parent) / named.name
-            if file.is_symlink() or named.name == "..":
+            before, _, name = path.rpartition("/")
+            folder, is_inside = self._folder(f"/{before}" if path.startswith("/") else before)
+            file = folder / name
+            if is_inside and not S_ISREG(file.lstat().st_mode):
                 file = file.resolve()
-            if not file.is_relative_to(self.project_dir):
+                is_inside = file.is_relative_to(self.project_dir)
+            if not is_inside:
                 raise TemplateError(
                     "the file is outside of the project",
                     file=path,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.errors import DataQualityError, FlowError, SqlError
+from pipelines.execution.destinations import delta
 from pipelines.results import CheckResult, CheckStatus
 from pipelines.spec.expectations import parse_expectation
 from pipelines.utils import dq_checks
 from pipelines.utils.dq_checks import Check, enforce, judge, mask, run_check
+from pipelines.utils.sql_runner import write_delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -496,3 +498,28 @@ def test_gate_when_someone_else_has_committed_since_then_nothing_is_undone_and_i
     assert step.error is not None
     assert "cannot undo version 1" in step.error.message
     assert made.rows("shared") == [(-1,), (0,), (7,)]
+
+
+def test_gate_when_someone_else_has_committed_just_before_then_their_rows_stay(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(
+        """
+        - name: shared
+          source: {type: delta, query: select -1 as id}
+          destination: {path: "{{ base_path }}/shared", mode: append}
+          dq_checks: [dq/shared.sql]
+        """,
+        files={"dq/shared.sql": "select id from shared where id < 0"},
+    )
+    made.put("shared", "select 0 as id")
+
+    def write_after_another(*args: Any) -> None:
+        made.put("shared", "select 7 as id", "append")
+        write_delta(*args)
+
+    monkeypatch.setattr(delta, "write_delta", write_after_another)
+    step = made.run()["shared"]
+    assert step.error is not None
+    assert step.error.type == "DataQualityError"
+    assert made.rows("shared") == [(0,), (7,)]

@@ -40,7 +40,7 @@ def erased_releases(session: SparkSession, releases: Releases) -> list[ErasedRel
 def _erased(log: DeltaLog, least: int) -> ErasedTable | None:
     """What of a table's commits is later than version ``least``; None without an erasure."""
     erasure = since = None
-    for commit in log.standing(_MOST_COMMITS):
+    for commit in log.standing(most=_MOST_COMMITS):
         if commit.version <= least:
             break
         if FORGET_ID in commit.user_metadata:

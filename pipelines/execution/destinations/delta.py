@@ -140,15 +140,21 @@ class DeltaTarget:
                 where=self._path,
                 hint="run the window again; an edited one with max_parallel_windows: 1",
             )
+        standing = self._standing()
+        own = [commit.version for commit in standing if self._is_own(commit)]
+        if not own:
+            return
+        self.before = own[-1] - 1 if own[-1] else None
         self._refuse_to_bring_back()
-        if self.after not in (None, newest) and not self._stands_newest(self.after):
-            other = self._log.commit(newest)
+        for other in standing:
+            if other.version < own[-1] or self._is_own(other) or other.operation in HARMLESS:
+                continue
+            run = other.user_metadata.get("run_id", "unknown")
             raise DestinationError(
-                f"cannot undo version {self.after}: version {newest} "
-                f"({other.operation}, run {other.user_metadata.get('run_id', 'unknown')}) "
-                "was committed since",
+                f"cannot undo version {own[0]}: version {other.version} ({other.operation}, "
+                f"run {run}) was committed by another writer meanwhile",
                 where=self._path,
-                hint=f"look at both, then RESTORE to version {self.before} by hand",
+                hint="look at both, and undo by hand what is wrong",
             )
         self._context.refuse_if_lost()
         if self.before is None:
@@ -164,10 +170,7 @@ class DeltaTarget:
         Raises:
             DestinationError: names the erasure.
         """
-        floor = -1 if self.before is None else self.before
-        for commit in self._log.standing():
-            if commit.version <= floor:
-                return
+        for commit in self._standing():
             if _is_erasure(commit):
                 raise DestinationError(
                     f"cannot undo version {self.after}: version {commit.version} erased a person "
@@ -178,18 +181,12 @@ class DeltaTarget:
 
     def _after_erasures(self, version: int) -> int:
         """``version``, or the newest where all that came since it erased persons."""
-        since = []
-        for commit in self._log.standing():
-            if commit.version <= version:
-                break
-            since.append(commit)
+        since = list(self._log.standing(after=version))
         return since[0].version if since and all(map(_is_erasure, since)) else version
 
-    def _stands_newest(self, version: int | None) -> bool:
-        """Whether all that was committed since ``version`` has been undone, or moved files only."""
-        changing = (one for one in self._log.standing() if one.operation not in HARMLESS)
-        newest = next(changing, None)
-        return newest is not None and newest.version == version
+    def _standing(self) -> list[Commit]:
+        """The commits after the version that the table had before, and that stand; newest first."""
+        return list(self._log.standing(after=-1 if self.before is None else self.before))
 
     def state(self) -> DestinationState:
         return DestinationState("delta", self._path, self.before, self.after)
@@ -199,17 +196,17 @@ class DeltaTarget:
         return (said.get("batch_id"), said.get("step")) == (self._stamp["batch_id"], self._step.id)
 
     def _find_commit(self) -> None:
-        """Our commit among those since; without one nothing changed."""
-        newest = self._log.version()
-        floor = -1 if self.before is None else self.before
-        for version in range(newest if newest is not None else -1, floor, -1):
-            commit = self._log.commit(version)
-            if self._is_own(commit) and "phase" not in commit.user_metadata:
-                self.after, self.counts, self.changed = version, commit.counts, True
-                if version and self._context.has_neighbours:  # what they committed is not ours
-                    self.before = version - 1
-                return
-        self.after = newest
+        """Our commit among those since; without one nothing changed.
+
+        What others committed before it was there before.
+        """
+        own = [commit for commit in self._standing() if self._is_own(commit)]
+        written = next((commit for commit in own if "phase" not in commit.user_metadata), None)
+        if written is None:
+            self.after = self._log.version()
+            return
+        self.after, self.counts, self.changed = written.version, written.counts, True
+        self.before = own[-1].version - 1 if own[-1].version else None
 
     def _write_frame(self, frame: DataFrame, is_whole: bool) -> None:
         mode = self._destination.mode

@@ -120,14 +120,14 @@ class DeltaLog:
                 return
             yield commit
 
-    def standing(self, most: int = 1_000) -> Iterator[Commit]:
-        """Commits from the newest back, less RESTOREs and what they undid.
+    def standing(self, *, after: int = -1, most: int = 1_000) -> Iterator[Commit]:
+        """Commits ``after`` a version, from the newest back, less RESTOREs and what they undid.
 
         They end where the log does, and at a RESTORE to a time, which does not tell the version.
         """
         version = self.version()
         for _ in range(most):
-            if version is None or version < 0 or not self.has_commit(version):
+            if version is None or version <= after or not self.has_commit(version):
                 return
             commit = self.commit(version)
             if commit.operation == "RESTORE":

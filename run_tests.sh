@@ -32,22 +32,23 @@ check() {
     "$@" || failed+=("$name")
 }
 
-# The tests that share a Spark session keep one processor busy, and the others, which need none or start
-# processes of their own, the second: they run side by side, and the others are told of after them.
-all_tests() {
-    local told status=0 others
-    told="$(mktemp)"
-    pytest -m "not spark$without_long" >"$told" 2>&1 &
-    others=$!
-    trap 'kill "$others" 2>/dev/null || true' EXIT
-    pytest -m "spark$without_long" || status=1
-    wait "$others" || status=1
-    trap - EXIT
-    cat "$told"
-    rm -f "$told"
+# The tests that share a Spark session keep one processor busy, and all else the second: the other checks, and
+# tests that need no session or start processes of their own. So the former begin first, and are told of last.
+begin_spark_tests() {
+    spark_told="$(mktemp)"
+    pytest -m "spark$without_long" >"$spark_told" 2>&1 &
+    spark_tests=$!
+    trap 'kill "$spark_tests" 2>/dev/null || true; rm -f "$spark_told"' EXIT
+}
+
+end_spark_tests() {
+    local status=0
+    wait "$spark_tests" || status=1
+    cat "$spark_told"
     return "$status"
 }
 
+[[ "$tests" == false ]] || (($# > 0)) || begin_spark_tests
 if [[ "$lint" == true ]]; then
     sql_folders=()
     for folder in sql dq; do [[ ! -d "$folder" ]] || sql_folders+=("$folder"); done
@@ -59,8 +60,11 @@ if [[ "$lint" == true ]]; then
     check "yamllint" yamllint --strict .
     ((${#sql_folders[@]} == 0)) || check "sqlfluff" sqlfluff lint --disable-progress-bar "${sql_folders[@]}"
 fi
-if [[ "$tests" == true ]]; then
-    if (($# > 0)); then check "pytest" pytest "$@"; else check "pytest" all_tests; fi
+if [[ "$tests" == true ]] && (($# > 0)); then
+    check "pytest" pytest "$@"
+elif [[ "$tests" == true ]]; then
+    check "pytest: not spark" pytest -m "not spark$without_long"
+    check "pytest: spark" end_spark_tests
 fi
 
 if ((${#failed[@]} > 0)); then

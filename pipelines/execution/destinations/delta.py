@@ -11,12 +11,11 @@ from pipelines.execution.changes import FEED_PROPERTY
 from pipelines.execution.context import Output, RunContext
 from pipelines.execution.destinations.audit_columns import audit_of
 from pipelines.execution.destinations.keyed import KeyedWrite
+from pipelines.execution.destinations.own_commits import OwnCommits, version_before
 from pipelines.execution.destinations.window_rows import WindowRows
-from pipelines.plan.table_commits import FORGET_ID, HARMLESS
 from pipelines.results import DestinationState, WriteCounts
 from pipelines.spec.steps import KEYED_MODES
 from pipelines.utils.sql_runner import (
-    Commit,
     DeltaLog,
     WriteOptions,
     check_schema,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-_CLOCK_SKEW_MS = 24 * 60 * 60 * 1000
-"""A batch's commits may seem older than the batch: by so much if a fast clock was set right."""
 _TXN_APP = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
 _SKIP_EMPTY = "spark.databricks.delta.skipRecordingEmptyCommits"
@@ -55,6 +52,7 @@ class DeltaTarget:
         self._destination = step.settings.destination
         self._path = self._destination.path or ""
         self._log = DeltaLog(session, self._path)
+        self._own = OwnCommits(self._log, step.id, context.batch, self._path)
         self._stamp: Mapping[str, Any] = stamp
         self._said = self._stamp
         self.before = self._log.version()
@@ -63,16 +61,16 @@ class DeltaTarget:
         self.changed = False
 
     def find_own_write(self) -> bool:
-        own = self._own_commits()
+        own = self._own.of_batch()
         if not own:
             return False
         newest = own[0]
-        self._stand_at(own)
+        self.before, self.after = version_before(own), newest.version
         said = newest.user_metadata
         is_same = all(said.get(key) == self._stamp[key] for key in ("fingerprint", "read"))
         if is_same and "phase" not in said:
             self.counts, self.changed = newest.counts, True
-            self.after = self._after_erasures(newest.version)
+            self.after = self._own.newest_after_erasures(newest.version)
             return True
         if self._destination.mode != "replace_window":  # which writes over its rows, and no others
             self.undo()
@@ -80,25 +78,10 @@ class DeltaTarget:
         return False
 
     def undo_own_write(self) -> None:
-        own = self._own_commits()
+        own = self._own.of_batch()
         if own:
-            self._stand_at(own)
+            self.before, self.after = version_before(own), own[0].version
             self.undo()
-
-    def _own_commits(self) -> list[Commit]:
-        """This batch's commits of this step that stand, newest first."""
-        own: list[Commit] = []
-        oldest = self._context.batch.started_at_ms - _CLOCK_SKEW_MS
-        for commit in self._log.standing():
-            if commit.timestamp_ms < oldest:
-                break
-            if self._is_own(commit):
-                own.append(commit)
-        return own
-
-    def _stand_at(self, own: list[Commit]) -> None:
-        first = own[-1].version
-        self.before, self.after = (first - 1 if first else None), own[0].version
 
     def write(self, product: Product) -> None:
         reading = product.reading
@@ -140,22 +123,11 @@ class DeltaTarget:
                 where=self._path,
                 hint="run the window again; an edited one with max_parallel_windows: 1",
             )
-        standing = self._standing()
-        own = [commit.version for commit in standing if self._is_own(commit)]
+        own = self._own.since(self.before)
         if not own:
             return
-        self.before = own[-1] - 1 if own[-1] else None
-        self._refuse_to_bring_back()
-        for other in standing:
-            if other.version < own[-1] or self._is_own(other) or other.operation in HARMLESS:
-                continue
-            run = other.user_metadata.get("run_id", "unknown")
-            raise DestinationError(
-                f"cannot undo version {own[0]}: version {other.version} ({other.operation}, "
-                f"run {run}) was committed by another writer meanwhile",
-                where=self._path,
-                hint="look at both, and undo by hand what is wrong",
-            )
+        self.before = version_before(own)
+        self._own.refuse_to_take_back(own)
         self._context.refuse_if_lost()
         if self.before is None:
             self._log.remove()
@@ -164,49 +136,21 @@ class DeltaTarget:
             self._log.restore(self.before)
         self.after, self.changed = self._log.version(), False
 
-    def _refuse_to_bring_back(self) -> None:
-        """An error where going back would give a person back that was erased since.
-
-        Raises:
-            DestinationError: names the erasure.
-        """
-        for commit in self._standing():
-            if _is_erasure(commit):
-                raise DestinationError(
-                    f"cannot undo version {self.after}: version {commit.version} erased a person "
-                    f"({commit.user_metadata[FORGET_ID]}), whom this would bring back",
-                    where=self._path,
-                    hint="run it again with --no-resume, or as another batch",
-                )
-
-    def _after_erasures(self, version: int) -> int:
-        """``version``, or the newest where all that came since it erased persons."""
-        since = list(self._log.standing(after=version))
-        return since[0].version if since and all(map(_is_erasure, since)) else version
-
-    def _standing(self) -> list[Commit]:
-        """The commits after the version that the table had before, and that stand; newest first."""
-        return list(self._log.standing(after=-1 if self.before is None else self.before))
-
     def state(self) -> DestinationState:
         return DestinationState("delta", self._path, self.before, self.after)
-
-    def _is_own(self, commit: Commit) -> bool:
-        said = commit.user_metadata
-        return (said.get("batch_id"), said.get("step")) == (self._stamp["batch_id"], self._step.id)
 
     def _find_commit(self) -> None:
         """Our commit among those since; without one nothing changed.
 
         What others committed before it was there before.
         """
-        own = [commit for commit in self._standing() if self._is_own(commit)]
+        own = self._own.since(self.before)
         written = next((commit for commit in own if "phase" not in commit.user_metadata), None)
         if written is None:
             self.after = self._log.version()
             return
         self.after, self.counts, self.changed = written.version, written.counts, True
-        self.before = own[-1].version - 1 if own[-1].version else None
+        self.before = version_before(own)
 
     def _write_frame(self, frame: DataFrame, is_whole: bool) -> None:
         mode = self._destination.mode
@@ -333,7 +277,3 @@ class DeltaTarget:
 
     def _conf(self, name: str, value: str) -> None:
         self._session.conf.set(name, value)
-
-
-def _is_erasure(commit: Commit) -> bool:
-    return FORGET_ID in commit.user_metadata

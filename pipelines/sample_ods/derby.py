@@ -19,7 +19,7 @@ from pipelines.sample_ods.derby_sql import change_statements, import_statement, 
 from pipelines.sample_ods.generator import GENERATOR_VERSION, Ods, generate
 from pipelines.sample_ods.generator import apply_changes as next_day
 from pipelines.sample_ods.stamps import FIRST_DAY
-from pipelines.sample_ods.tables import TABLES, ddl
+from pipelines.sample_ods.tables import TABLES, ddl, index_ddl
 
 # One row for the making of the ODS and one for each day of changes: enough to make them again.
 _STATE_DDL: Final = (
@@ -206,6 +206,7 @@ def _fill(folder: Path, csv_folder: Path, ods: Ods) -> None:
         for table in counts:
             load = import_statement(table, csv_path(csv_folder, table))
             session.execute(f"loading {table}", [load])
+        session.execute("making the indexes", list(index_ddl("derby")))
         insert = f"INSERT INTO sample.OdsState VALUES ({', '.join(map(literal, state))})"
         session.execute("noting the state", [insert])
         session.commit()

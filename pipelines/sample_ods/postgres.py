@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.sample_ods.csv_files import csv_path
-from pipelines.sample_ods.tables import TABLES, ddl
+from pipelines.sample_ods.tables import TABLES, ddl, index_ddl
 
 
 def statements() -> tuple[str, ...]:
-    """The statements that make all schemas and tables, without semicolons."""
-    return ddl("postgresql")
+    """The statements that make all schemas, tables and indexes, without semicolons."""
+    return (*ddl("postgresql"), *index_ddl("postgresql"))
 
 
 def copies(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -94,6 +94,22 @@ def ddl(engine: Engine) -> tuple[str, ...]:
     )
 
 
+def index_ddl(engine: Engine) -> tuple[str, ...]:
+    """The statements that index each root's ChangeVersion, as the real ODS does.
+
+    Apart from ``ddl``, since many rows load faster into a table without an index.
+
+    Args:
+        engine: ``derby`` or ``postgresql``, which puts an index in its table's schema.
+    """
+    roots = (table.name.split(".") for table in TABLES.values() if table.is_root)
+    return tuple(
+        f"CREATE INDEX {f'{schema}.' if engine == 'derby' else ''}UX_{name}_ChangeVersion "
+        f"ON {schema}.{name} (ChangeVersion)"
+        for schema, name in roots
+    )
+
+
 def _sql_type(kind: str, engine: Engine) -> str:
     word, size = re.fullmatch(r"(\w+)(\(.+\))?", kind, re.ASCII).groups("")  # type: ignore[union-attr]
     return _KINDS[engine].get(word, word.upper()) + size

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pipelines.sample_ods.rows import COLUMNS
-from pipelines.sample_ods.tables import TABLES, Engine, ddl
+from pipelines.sample_ods.tables import TABLES, Engine, ddl, index_ddl
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
@@ -53,6 +53,20 @@ def test_ddl_when_asked_for_an_engine_then_speaks_its_types(
     assert "PRIMARY KEY (StudentUSI)" in student
     assert "UNIQUE (StudentUniqueId)" in student
     assert '"' not in "".join(statements)
+
+
+@pytest.mark.parametrize(("engine", "schema"), [("derby", "edfi."), ("postgresql", "")])
+def test_index_ddl_when_asked_then_each_root_is_found_by_change_version(
+    engine: Engine, schema: str
+) -> None:
+    statements = index_ddl(engine)
+
+    assert (
+        f"CREATE INDEX {schema}UX_Student_ChangeVersion ON edfi.Student (ChangeVersion)"
+        in statements
+    )
+    assert len(statements) == sum(table.is_root for table in TABLES.values())
+    assert not [words for words in statements if "ON tracked_changes_edfi" in words]
 
 
 def test_derby_module_when_imported_then_spark_is_not() -> None:

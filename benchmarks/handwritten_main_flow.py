@@ -48,7 +48,7 @@ CONF = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
-    f"-Duser.timezone=UTC -Dderby.stream.error.file={os.devnull}",
+    f"-XX:+UseParallelGC -Duser.timezone=UTC -Dderby.stream.error.file={os.devnull}",
 }
 
 
@@ -302,7 +302,7 @@ def main() -> None:
     jdbc |= {key: getattr(words, key) for key in ("user", "password") if getattr(words, key)}
 
     start = time.perf_counter()
-    spark = start_session(words.jars)
+    spark = start_session(words.jars, words.java_options)
     session_seconds = time.perf_counter() - start
     run = Run(spark, jdbc, str(Path(words.lakehouse).resolve()), words.run_date)
     try:

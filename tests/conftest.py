@@ -42,7 +42,8 @@ pipeline:
 %(steps)s
 """
 
-# Compiling, planning anew and dividing cost more than they save where a table has ten rows.
+# Generating code, planning anew and dividing cost more than they save where a table has ten rows.
+# Java itself compiles fully, as the session lives for the whole suite.
 TINY_DATA_CONF = {
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.sql.codegen.wholeStage": "false",

@@ -202,7 +202,7 @@ class Pipeline(PreparedFlow):
             for result in left_out(compiled, decisions, self._now()):
                 yield StepFinished(result, self._now())
             return
-        from pipelines.execution.runner import DEFAULT_THREADS, run_plan
+        from pipelines.execution.runner import run_plan
         from pipelines.execution.watch import Watch
 
         with signals.starting(is_needed=self.spark is None):
@@ -215,13 +215,7 @@ class Pipeline(PreparedFlow):
         )
         stack.callback(watch.close)
         stack.enter_context(signals.stopping(watch.stop))
-        yield from run_plan(
-            context,
-            watch,
-            threads=self.options.threads or DEFAULT_THREADS,
-            fail_fast=self.options.fail_fast,
-            now=self._now,
-        )
+        yield from run_plan(context, watch, fail_fast=self.options.fail_fast, now=self._now)
         self._hold.refuse_if_lost()
         if watch.has_run_out:
             raise RunTimeoutError(
@@ -268,6 +262,7 @@ class Pipeline(PreparedFlow):
             hmac_key=self.connections.hmac_key,
             turns=self._together.turns if self._together else None,
             refuse_if_lost=self._hold.refuse_if_lost,
+            threads=self.options.threads,
         )
         if scratch is not None:
             self._start_small(context)
@@ -275,11 +270,9 @@ class Pipeline(PreparedFlow):
 
     def _start_small(self, context: RunContext) -> None:
         """Fills the scratch place, and tells of it on stderr."""
-        from pipelines.execution.runner import DEFAULT_THREADS
         from pipelines.execution.small_start import start_small_run
 
-        threads = self.options.threads or DEFAULT_THREADS
-        for line in start_small_run(context, self.surroundings.at_home, threads):
+        for line in start_small_run(context, self.surroundings.at_home):
             self._say(f"note: {line}")
 
     def _session(self, stack: ExitStack) -> SparkSession:

@@ -59,7 +59,7 @@ def run(
     sample: Sample = None,
     clone_from: CloneFrom = None,
     scratch: Scratch = None,
-    threads: Annotated[int, typer.Option(min=0, help="Steps side by side; 0: by itself.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Steps and checks side by side; 0: 4.")] = 0,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failure.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate and plan only.")] = False,
     log_format: Annotated[str, typer.Option(help="auto, rich, text or json.")] = "auto",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError
+from pipelines.execution.checking import run_checks
 from pipelines.execution.contracts import (
     broken_promise_told,
     check_written,
@@ -28,7 +29,7 @@ from pipelines.execution.masks import with_masks
 from pipelines.execution.part_reads import reading_of
 from pipelines.execution.session import clone_session
 from pipelines.results import CheckResult, DestinationState, WriteCounts
-from pipelines.utils import dq_checks
+from pipelines.utils.dq_checks import enforce
 from pipelines.utils.sql_runner import explain
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from pipelines.execution.context import Output, RunContext
     from pipelines.execution.part_reads import Reading
-    from pipelines.plan.compile import CompiledCheck, CompiledStep
+    from pipelines.plan.compile import CompiledStep
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
     with reading_of(session, step, context, read, is_done=is_done) as reading:
         register_inputs(session, step, context, read, reading.parts)
         told = "" if is_done else _write(session, step, context, target, reading)
-        checks, failed = _check(session, step, target, context.judges_checks)
+        checks, failed = _check(session, step, context, target)
     output = target.keep() if failed is None else None
     return Outcome(
         output=output,
@@ -109,24 +110,6 @@ def abandon(step: CompiledStep, context: RunContext) -> None:
     open_target(clone_session(context.spark, {}), step, context).undo_own_write()
 
 
-def runnable_check(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_checks.Check:
-    """``check`` of ``step`` as it is run; whether what it gives counts is ``judged``."""
-    public = (one.name for one in step.settings.columns if one.classification == "public")
-    return dq_checks.Check(
-        file=check.sql.file,
-        sql=check.sql.text,
-        expectation=check.expectation,
-        severity=check.severity,
-        warn_at=check.warn_at,
-        error_at=check.error_at,
-        returns=check.returns,
-        show=(*check.header.show, *public),
-        description=check.header.values.get("description", ""),
-        owner=check.header.values.get("owner", ""),
-        judged=judged,
-    )
-
-
 def _write(
     session: SparkSession,
     step: CompiledStep,
@@ -149,18 +132,18 @@ def _write(
 
 
 def _check(
-    session: SparkSession, step: CompiledStep, target: Target, judged: bool
+    session: SparkSession, step: CompiledStep, context: RunContext, target: Target
 ) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
     """Every check's result; where one failed, or cannot run, the write is undone."""
     if not step.checks:
         return (), None
-    results = []
+    target.rows().createOrReplaceTempView(step.settings.name)
+    results, broken = run_checks(session, step, context)
     try:
-        target.rows().createOrReplaceTempView(step.settings.name)
-        for check in step.checks:
-            results.append(dq_checks.run_check(session, runnable_check(step, check, judged)))
-        dq_checks.enforce(results)
+        if broken is not None:
+            raise broken
+        enforce(results)
     except DataQualityError as error:
         target.undo()
-        return tuple(results), error
-    return tuple(results), None
+        return results, error
+    return results, None

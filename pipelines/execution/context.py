@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.execution.reads import digest
 from pipelines.execution.sampling import take_all
+from pipelines.execution.slots import DEFAULT_THREADS, Slots
 from pipelines.plan.changes import changes_wanted
 from pipelines.utils.datasource import DataSource
 
@@ -82,10 +83,12 @@ class RunContext:
         turns: at tables to which other runs of this process write meanwhile; None: no other does.
         refuse_if_lost: asked right before each commit and marker; raises LockLostError where
             another run may be at work.
+        threads: how many things the run does at once; 0 for the usual number.
 
     Attributes:
         take: what of each raw source is read; to be set before steps run.
         few_changes: the changes of tables that several steps read, where they are few.
+        slots: what the run does at once; steps and their checks share them.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class RunContext:
         hmac_key: Callable[[], str] = str,
         turns: Turns | None = None,
         refuse_if_lost: Callable[[], None] = lambda: None,
+        threads: int = 0,
     ) -> None:
         self.compiled, self.spark, self.loader = compiled, spark, loader
         self.checkpoints, self._connect = checkpoints, datasource
@@ -113,6 +117,7 @@ class RunContext:
         self.few_changes: dict[tuple[str, str], DataFrame] = {}
         self._batch, self._turns = batch, turns
         self.refuse_if_lost = refuse_if_lost
+        self.slots = Slots(threads or DEFAULT_THREADS)
         self._lock = threading.Lock()
 
     @property

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from pipelines.execution.context import Output, RunContext
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipelines.execution.watch import Watch
     from pipelines.plan.compile import CompiledStep
 
-DEFAULT_THREADS = 4
 _LOOK_SECONDS = 0.5
 
 
@@ -38,20 +37,18 @@ def run_plan(
     context: RunContext,
     watch: Watch,
     *,
-    threads: int = DEFAULT_THREADS,
     fail_fast: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> Iterator[Event]:
     """Runs the steps of ``context``'s plan and yields what happens, as it happens.
 
     Args:
-        context: what the steps share.
+        context: what the steps share, and how many of them go side by side.
         watch: times and cancels attempts; stopping it ends the run early, with all steps told of.
-        threads: steps side by side.
         fail_fast: whether the first failure stops the rest.
         now: the clock.
     """
-    yield from _Run(context, watch, threads, fail_fast, now).events()
+    yield from _Run(context, watch, fail_fast, now).events()
 
 
 class _Run:
@@ -61,34 +58,36 @@ class _Run:
         self,
         context: RunContext,
         watch: Watch,
-        threads: int,
         fail_fast: bool,
         now: Callable[[], datetime],
     ) -> None:
         self.context, self.watch, self.now = context, watch, now
-        self.threads, self.fail_fast = threads, fail_fast
+        self.fail_fast = fail_fast
         self.graph = context.compiled.plan.graph
         self.sorter = self.graph.sorter()
         self.happened: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.broken: dict[str, str] = {}
-        self.waiting: deque[CompiledStep] = deque()
+        self.waiting: list[tuple[int, int, CompiledStep]] = []
+        self.came = 0
         self.at_work: dict[str, CompiledStep] = {}
 
     def events(self) -> Iterator[Event]:
         while self.sorter.is_active():
             for node in self._in_order(self.sorter.get_ready()):
                 yield from self._take(node)
-            while self.waiting and len(self.at_work) < self.threads:
-                self._start(self.waiting.popleft())
+            while self.waiting and len(self.at_work) < self.context.slots.limit:
+                self._start(heappop(self.waiting)[-1])
             if self.at_work:
                 event = self._next_event()
                 yield event
                 if isinstance(event, StepFinished):
                     del self.at_work[event.result.id]
+                    self.context.slots.give_back()
                     self._done(event.result)
 
     def _start(self, step: CompiledStep) -> None:
         self.at_work[step.id] = step
+        self.context.slots.take()
         # What hangs for ever in a driver's socket must not keep a stopped process from its end.
         threading.Thread(target=self._work, args=(step,), name=step.id, daemon=True).start()
 
@@ -129,11 +128,16 @@ class _Run:
         if decision is not None and decision.status is Status.BLOCKED:
             self.broken[node] = cause
         if decision is None:
-            self.waiting.append(step)
+            self._put_in_line(step)
             return
         result = left_out_result(step, decision, self.now())
         yield StepFinished(result, self.now())
         self._done(result)
+
+    def _put_in_line(self, step: CompiledStep) -> None:
+        """Lets ``step`` wait for a slot: the critical path first, as nothing makes up its delay."""
+        self.came += 1
+        heappush(self.waiting, (-self.graph.path_lengths[step.id], self.came, step))
 
     def _cause_above(self, node: str) -> str:
         """The failed step that ``node`` cannot go on without; empty if there is none."""

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 
 def start_small_run(
-    context: RunContext, there: Callable[[CompiledPlan], CompiledPlan], threads: int
+    context: RunContext, there: Callable[[CompiledPlan], CompiledPlan]
 ) -> tuple[str, ...]:
     """Brings the clones and settles which rows are taken.
 
     Args:
         context: of the run; its ``take`` is set.
         there: gives the plan as it is in the environment that is cloned from.
-        threads: clones made side by side.
 
     Returns:
         What a user should know of it, a line each.
@@ -37,7 +36,8 @@ def start_small_run(
     told: tuple[str, ...] = ()
     if small.clone_from is not None:
         needed = clones_needed(context.compiled, there(context.compiled))
-        missing = [one.step_id for one in bring_clones(context.spark, needed, threads)]
+        brought = bring_clones(context.spark, needed, context.slots.limit)
+        missing = [one.step_id for one in brought]
         told = (f"tables cloned from {small.clone_from!r}: {len(needed) - len(missing)}",)
         if missing:
             told += (f"{small.clone_from!r} has no table yet of {', '.join(missing)}",)

@@ -74,6 +74,15 @@ class Graph:
         return tuple(order)
 
     @cached_property
+    def path_lengths(self) -> Mapping[str, int]:
+        """For every step and barrier, the steps of the longest path that begins with it."""
+        lengths: dict[str, int] = {}
+        for node in reversed(tuple(TopologicalSorter(self.waits_for).static_order())):
+            longest = max((lengths[one] for one in self.followed_by[node]), default=0)
+            lengths[node] = longest + (node in self.steps)
+        return lengths
+
+    @cached_property
     def followed_by(self) -> Mapping[str, frozenset[str]]:
         """For every step and barrier, those that wait for it."""
         followers: dict[str, set[str]] = defaultdict(set)

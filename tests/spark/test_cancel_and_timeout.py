@@ -78,7 +78,7 @@ TIMED = f"""
 - name: slow_check
   source: {{type: delta, query: "select 1 as id"}}
   destination: {{path: "{{{{ base_path }}}}/slow_check", mode: append}}
-  dq_checks: [dq/slow_check.sql]
+  dq_checks: [dq/slow_check.sql, dq/another.sql, dq/third.sql]
   timeout_seconds: 8
 - name: quick
   source: {{type: delta, query: select 1 as id}}
@@ -93,7 +93,9 @@ TIMED = f"""
 def test_timeout_when_steps_take_too_long_then_their_jobs_end_and_nothing_of_theirs_stays(
     project: Callable[..., Project],
 ) -> None:
-    made = project(TIMED, files={"dq/slow_check.sql": ENDLESS.replace("as id ", "as n ")})
+    endless = ENDLESS.replace("as id ", "as n ")
+    checks = {f"dq/{name}.sql": endless for name in ("slow_check", "another", "third")}
+    made = project(TIMED, files=checks)
     made.put("slow_merge", "select 7L as id")
     made.put("slow_check", "select 0 as id")
     started = time.monotonic()
@@ -125,7 +127,7 @@ def begun(project: Callable[..., Project]) -> Callable[..., Iterator[Event]]:
     """Starts a plan with a watch that the test holds."""
 
     def begin(
-        made: Project, watch: Watch, redact: Callable[[str], str] = str, **options: Any
+        made: Project, watch: Watch, redact: Callable[[str], str] = str, threads: int = 0
     ) -> Iterator[Event]:
         engine = made.pipeline(resume=False)
         compiled = engine.checked()
@@ -140,8 +142,9 @@ def begun(project: Callable[..., Project]) -> Callable[..., Iterator[Event]]:
             files=LocalFiles(),
             is_resumed=False,
             redact=redact,
+            threads=threads,
         )
-        return run_plan(context, watch, **options)
+        return run_plan(context, watch)
 
     return begin
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import PipelineError
-from pipelines.execution.attempt import runnable_check
+from pipelines.execution.checking import runnable_check
 from pipelines.execution.contracts import broken_promise_told, with_promises_kept
 from pipelines.execution.handlers import query_product
 from pipelines.execution.masks import with_masks

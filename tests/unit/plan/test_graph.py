@@ -124,6 +124,17 @@ def test_step_when_it_depends_on_what_stands_below_then_the_order_follows_the_de
     assert graph.order == ("a.g.early", "a.g.late")
 
 
+def test_path_lengths_when_groups_follow_each_other_then_barriers_add_nothing() -> None:
+    graph = build_graph(
+        flow(
+            stage("a", group("g", step("x"), step("y")), group("h", step("z"))),
+            stage("b", group("k", step("w", depends_on=["y"])), depends_on=["a"]),
+        )
+    )
+    lengths = {step_id: graph.path_lengths[step_id] for step_id in graph.steps}
+    assert lengths == {"a.g.x": 2, "a.g.y": 2, "a.h.z": 2, "b.k.w": 1}
+
+
 def test_neighbours_when_asked_within_a_distance_then_barriers_are_no_steps() -> None:
     graph = build_graph(
         flow(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import pytest
-
 from pipelines.errors import SqlError
 from pipelines.results import StepStarted
 from pipelines.utils import dq_checks
@@ -15,6 +13,7 @@ from pipelines.utils.dq_checks import Check, run_check
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from pyspark.sql import SparkSession
 
     from pipelines.results import CheckResult

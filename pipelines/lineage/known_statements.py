@@ -55,11 +55,14 @@ class KnownStatements:
         if processes == 1 or sys.platform != "linux" or threading.active_count() > 1:
             return
         import multiprocessing
+        from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
         tables_of("select 1")  # so that no process has to load the reader for itself
-        with multiprocessing.get_context("fork").Pool(processes) as pool:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
             read = pool.map(_read, new.values(), chunksize=len(new) // (4 * processes) + 1)
-            self._used.update(zip(new, read, strict=True))
+            with suppress(BrokenProcessPool):  # one was killed: what is left is read when asked for
+                for key, found in zip(new, read, strict=True):
+                    self._used[key] = found
         self._is_new = True
 
     def save(self) -> None:

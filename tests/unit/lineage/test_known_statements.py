@@ -89,3 +89,34 @@ def test_statements_when_many_are_new_then_are_read_ahead_and_kept(tmp_path: Pat
     file = tmp_path / "statements.json"
     subprocess.run([sys.executable, "-c", READ_AHEAD, file], check=True)
     assert len(json.loads(file.read_text())["statements"]) == 601
+
+
+KILLED = """
+import os
+import signal
+import sys
+from pathlib import Path
+from pipelines.lineage import known_statements
+from pipelines.lineage.tables import tables_of
+
+parent, read = os.getpid(), known_statements._read
+
+def read_or_die(sql):
+    if os.getpid() != parent and "t590" in sql:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(sql)
+
+known_statements._read = read_or_die
+many = [f"select * from t{number}" for number in range(600)]
+known = known_statements.KnownStatements(Path(sys.argv[1]))
+known.read_ahead(many)
+assert [known.tables(sql) for sql in many] == [tables_of(sql) for sql in many]
+"""
+
+
+def test_statements_when_a_process_that_reads_them_is_killed_then_are_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path / "statements.json"], check=True, timeout=60
+    )

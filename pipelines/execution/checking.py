@@ -60,7 +60,9 @@ class _Checking:
     def done(self) -> tuple[tuple[CheckResult, ...], Exception | None]:
         helpers = []
         while self._left:
-            while len(self._left) > 1 and self._context.slots.take_spare():
+            for _ in range(len(self._left) - 1):
+                if not self._context.slots.take_spare():
+                    break
                 # Its jobs are the step's: cancelled with it, and in its pool.
                 helper = InheritableThread(self._help, name=self._step.id, daemon=True)
                 helpers.append(helper)

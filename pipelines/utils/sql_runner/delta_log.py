@@ -83,8 +83,14 @@ class DeltaLog:
         return StructType.fromJson(json.loads(text))
 
     def identity(self, version: int | None) -> str:
-        """What tells ``version`` from any other, also from one of a table made anew here."""
-        return f"{self._snapshot().metadata().id()}@{version}"
+        """What tells ``version``, read or made here, from any other.
+
+        Also from one of a table that was made anew in its place.
+        """
+        known = self._log().unsafeVolatileSnapshot()  # of a version made here, with no look at disk
+        if version is None or known.version() < version:
+            known = self._snapshot()
+        return f"{known.metadata().id()}@{version}"
 
     def identity_then(self, version: int) -> str:
         """The identity of ``version`` as it was told while that was the newest.

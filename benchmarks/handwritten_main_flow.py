@@ -39,6 +39,7 @@ CONF = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": "8",
     "spark.sql.session.timeZone": "UTC",
+    "spark.buffer.pageSize": "1m",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.scheduler.mode": "FAIR",
@@ -48,7 +49,8 @@ CONF = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
-    f"-XX:+UseParallelGC -Duser.timezone=UTC -Dderby.stream.error.file={os.devnull}",
+    "-XX:MetaspaceSize=256m -XX:+UseParallelGC -Duser.timezone=UTC "
+    f"-Dderby.stream.error.file={os.devnull}",
 }
 
 
@@ -64,6 +66,7 @@ class Step:
         keys: for tables that only gain rows: what tells rows apart; else it is overwritten.
         without: rows of the result that are not written; a column alone is not written either.
         versions_of: for dimensions with history: what they are of.
+        views: view -> SQL file of the layer's folder `touched` that it is made by first.
     """
 
     layer: str
@@ -73,6 +76,7 @@ class Step:
     keys: tuple[str, ...] = ()
     without: str = ""
     versions_of: str = ""
+    views: tuple[tuple[str, str], ...] = ()
 
 
 _SEOA = "edfi.StudentEducationOrganizationAssociation"
@@ -132,12 +136,14 @@ STEPS = (
         "link_enrollment",
         ("enrollments", "hub_student", "hub_school"),
         keys=("enrollment_hk",),
+        views=(("touched", "link_enrollment"),),
     ),
     Step(
         "silver",
         "sat_student_demographics",
         ("demographics", "descriptors", "hub_student", "sal_student", "schools"),
         keys=("student_hk", "load_date"),
+        views=(("touched", "sat_student_demographics"), ("touched_entry", "entries")),
     ),
     Step(
         "silver",
@@ -150,6 +156,7 @@ STEPS = (
         "sat_enrollment",
         ("descriptors", "link_enrollment", "sal_student"),
         keys=("enrollment_hk", "load_date"),
+        views=(("touched", "sat_enrollment"), ("touched_entry", "entries")),
     ),
     Step("silver", "quarantine_student", ("students",), without="reason = ''"),
     Step(
@@ -157,6 +164,7 @@ STEPS = (
         "quarantine_enrollment",
         ("enrollments", "schools", "students"),
         without="reason = ''",
+        views=(("touched", "quarantine_enrollment"),),
     ),
     Step("gold", "dim_date", ("link_enrollment", "sat_enrollment")),
     Step(
@@ -164,6 +172,7 @@ STEPS = (
         "dim_student",
         ("dim_date", "hub_student", "sat_enrollment", "sat_student_demographics"),
         versions_of="student",
+        views=(("touched", "dim_student"), ("touched_enrollment", "enrollments_of_students")),
     ),
     Step("gold", "dim_school", ("hub_school", "sat_school"), versions_of="school"),
     Step(
@@ -171,6 +180,7 @@ STEPS = (
         "fact_enrollment",
         ("dim_date", "dim_school", "dim_student", "link_enrollment", "sat_enrollment"),
         without="is_out",
+        views=(("touched", "fact_enrollment"), ("touched_enrollment", "enrollments")),
     ),
 )
 
@@ -214,7 +224,11 @@ class Run:
         for view, table in step.reads:
             reader = self.spark.read.format("jdbc").options(dbtable=table, **self.jdbc)
             reader.load().createOrReplaceTempView(view)
-        frame = self.spark.sql(self._render(f"sql/{step.layer}/{step.name}.sql"))
+        for view, file in step.views:
+            sql = _with_own_views(self._render(f"sql/{step.layer}/touched/{file}.sql"), step)
+            self.spark.sql(sql).createOrReplaceTempView(f"{step.name}__{view}")
+        sql = self._render(f"sql/{step.layer}/{step.name}.sql")
+        frame = self.spark.sql(_with_own_views(sql, step))
         if step.without:
             frame = frame.where(f"not ({step.without})").drop(step.without)
         if step.versions_of:
@@ -258,6 +272,13 @@ class Run:
 
     def _render(self, path: str) -> str:
         return self._templates.get_template(path).render(run_date=self.run_date)
+
+
+def _with_own_views(sql: str, step: Step) -> str:
+    """``sql`` with names for the step's views that no other step has: they share a session."""
+    for view, _ in step.views:
+        sql = re.sub(rf"\b{view}\b", f"{step.name}__{view}", sql)
+    return sql
 
 
 def _versions(states: DataFrame, of: str) -> DataFrame:

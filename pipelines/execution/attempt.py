@@ -12,6 +12,7 @@ step again from 1.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,8 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
     target = open_target(session, step, context, identities)
     looks_back = context.is_resumed or number > 1
     is_done = looks_back and target.find_own_write()
-    with reading_of(session, step, context, read, is_done=is_done) as reading:
-        register_inputs(session, step, context, read, reading.parts)
+    with reading_of(session, step, context, read, is_done=is_done) as reading, ExitStack() as kept:
+        register_inputs(session, step, context, read, reading, kept)
         told = "" if is_done else _write(session, step, context, target, reading)
         checks, failed = _check(session, step, context, target)
     output = target.keep() if failed is None else None

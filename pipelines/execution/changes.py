@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pipelines.execution.inputs import read_output
 from pipelines.plan.changes import CHANGE_COLUMNS
 from pipelines.spec.steps import NOT_COMPARED
-from pipelines.utils.sql_runner import DeltaLog, causes, kept_rows
+from pipelines.utils.sql_runner import DeltaLog, causes, in_session, kept_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pipelines.execution.context import Output
+    from pipelines.execution.context import Output, RunContext
     from pipelines.spec.steps import Destination
     from pipelines.utils.sql_runner import Commit
 
@@ -39,14 +39,19 @@ class Changes:
     count: int = 0
 
 
-def whole_as_changes(session: SparkSession, output: Output) -> DataFrame:
-    """All rows of ``output`` as if each had just been inserted."""
+def whole_as_changes(output: Output, context: RunContext) -> DataFrame:
+    """All rows of ``output`` as if each had just been inserted, in the run's session."""
+    what = (output.path, output.identity, _TYPE)
+    return context.at_hand(what, lambda session: _whole(session, output, context))
+
+
+def _whole(session: SparkSession, output: Output, context: RunContext) -> DataFrame:
     from pyspark.sql import functions as f
 
     time = None
     if output.version is not None:
         time = DeltaLog(session, output.path).time_ms(output.version)
-    return read_output(session, output).withColumns(
+    return read_output(output, context).withColumns(
         {
             _TYPE: f.lit("insert"),
             _VERSION: f.lit(output.version).cast("long"),
@@ -56,7 +61,11 @@ def whole_as_changes(session: SparkSession, output: Output) -> DataFrame:
 
 
 def changes_since(
-    session: SparkSession, output: Output, was: str, destination: Destination
+    session: SparkSession,
+    output: Output,
+    was: str,
+    destination: Destination,
+    context: RunContext,
 ) -> Changes:
     """The changes from the version of identity ``was`` to that of ``output``.
 
@@ -68,6 +77,7 @@ def changes_since(
         output: the table as it is read now.
         was: its identity as it was read before.
         destination: tells how the table's rows are told apart.
+        context: of the run.
     """
     version = was.rpartition("@")[2]
     if output.version is None or not version.isdigit():
@@ -77,7 +87,7 @@ def changes_since(
     try:
         if DeltaLog(session, output.path).identity_then(int(version)) != was:
             return Changes(None, "its table was made anew")
-        return _read_feed(session, output, int(version), destination)
+        return _read_feed(session, output, int(version), destination, context)
     except Exception as error:
         if not _is_of_the_feed(error):
             raise
@@ -85,14 +95,18 @@ def changes_since(
 
 
 def _read_feed(
-    session: SparkSession, output: Output, start: int, destination: Destination
+    session: SparkSession,
+    output: Output,
+    start: int,
+    destination: Destination,
+    context: RunContext,
 ) -> Changes:
     log = DeltaLog(session, output.path)
+    now = in_session(read_output(output, context), session)
     if start == output.version:
-        return Changes(_feed_columns(read_output(session, output).limit(0)))
+        return Changes(_feed_columns(now.limit(0)))
     if log.properties().get(FEED_PROPERTY, "").lower() != "true":
         return Changes(None, "it has no change data feed yet")
-    now = read_output(session, output)
     before = session.read.format("delta").option("versionAsOf", str(start)).load(output.path)
     if before.dtypes != now.dtypes:
         return Changes(None, "its columns are not the same any more")

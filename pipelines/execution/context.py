@@ -115,6 +115,7 @@ class RunContext:
         self.files, self.is_resumed, self.redact = files, is_resumed, redact
         self.outputs: dict[str, Output] = {}
         self.few_changes: dict[tuple[str, str], DataFrame] = {}
+        self._at_hand: dict[tuple[str, ...], DataFrame] = {}
         self._batch, self._turns = batch, turns
         self.refuse_if_lost = refuse_if_lost
         self.slots = Slots(threads or DEFAULT_THREADS)
@@ -134,6 +135,19 @@ class RunContext:
     def has_neighbours(self) -> bool:
         """Whether other runs of this process write to the same tables meanwhile."""
         return self._turns is not None
+
+    def at_hand(
+        self, what: tuple[str, ...], make: Callable[[SparkSession], DataFrame]
+    ) -> DataFrame:
+        """What ``make`` makes in the run's session, looked up once for all steps that read it.
+
+        Args:
+            what: tells it from all else that is kept so.
+            make: gives it; nothing of it is computed yet.
+        """
+        if what not in self._at_hand:
+            self._at_hand[what] = make(self.spark)
+        return self._at_hand[what]
 
     def turn(self, step: CompiledStep) -> AbstractContextManager[object]:
         """Waits until ``step`` may write to its table, and holds it as long as it has to be."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError, SchemaMismatchError, near_names
 from pipelines.lineage.columns import Column
+from pipelines.utils.sql_loader import sql_literal
 from pipelines.utils.sql_runner import as_sql_error, type_of
 
 if TYPE_CHECKING:
@@ -131,27 +131,23 @@ def guarded(frame: DataFrame, promised: Sequence[ColumnContract]) -> DataFrame:
     Nothing is computed twice: a null or a second row of a value raises within the write itself,
     so that no commit is made.
     """
-    from pyspark.sql import functions as f
-    from pyspark.sql.window import Window
+    from pyspark.sql.functions import expr
 
     by_name = {name.lower(): name for name in frame.columns}
-    tests: list[tuple[Any, str]] = []
+    tests = []
     for promise in promised:
         name = by_name[promise.name.lower()]
-        column = f.col(_quoted(name))
+        column = _quoted(name)
         if not promise.nullable:
-            tests.append((column.isNull(), f"{_BROKEN}{name} is null"))
+            tests.append((f"{column} is null", f"{_BROKEN}{name} is null"))
         if promise.unique:
-            times = f.count(f.lit(1)).over(Window.partitionBy(column))
-            tests.append((column.isNotNull() & (times > 1), f"{_BROKEN}{name} is not unique"))
+            twice = f"{column} is not null and count(1) over (partition by {column}) > 1"
+            tests.append((twice, f"{_BROKEN}{name} is not unique"))
     if not tests:
         return frame
-    first = f.col(_quoted(frame.columns[0]))
-    kept = reduce(
-        lambda value, test: f.when(test[0], f.raise_error(test[1])).otherwise(value), tests, first
-    )
-    others = [f.col(_quoted(name)) for name in frame.columns[1:]]
-    return frame.select(kept.alias(frame.columns[0]), *others)
+    first = frame.columns[0]
+    broken = " ".join(f"when {test} then raise_error({sql_literal(told)})" for test, told in tests)
+    return frame.withColumn(first, expr(f"case {broken} else {_quoted(first)} end"))
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.errors import StepError
@@ -11,11 +12,19 @@ from pipelines.execution.context import Output, RunContext
 from pipelines.execution.datasource_errors import unreadable
 from pipelines.execution.reads import outputs_read, words_of
 from pipelines.plan.outside import is_below
-from pipelines.utils.sql_runner import DeltaLog, StagedFiles, as_sql_error, run_query
+from pipelines.utils.sql_runner import (
+    DeltaLog,
+    StagedFiles,
+    as_sql_error,
+    in_session,
+    kept_rows,
+    run_query,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from pipelines.execution.part_reads import Reading
     from pipelines.plan.compile import CompiledStep
     from pipelines.spec.steps import PreView, Source
     from pipelines.utils.datasource import DataSource
@@ -48,7 +57,8 @@ def register_inputs(
     step: CompiledStep,
     context: RunContext,
     outputs: Mapping[str, Output],
-    parts: Mapping[str, DataFrame],
+    reading: Reading,
+    kept: ExitStack,
 ) -> None:
     """Makes the views of ``step`` in ``session``.
 
@@ -57,7 +67,8 @@ def register_inputs(
         step: the step.
         context: of the run.
         outputs: of the upstream steps that it may read, by step id.
-        parts: the rows of views that are not read whole, by name.
+        reading: how what it watches is read.
+        kept: lets go of what is computed here and kept, where only a part is read.
 
     Raises:
         DatasourceError: a database or file cannot be reached; names datasource and host.
@@ -65,14 +76,19 @@ def register_inputs(
     """
     for step_id, names in outputs_read(step, context.compiled.plan.graph).items():
         if step_id in outputs and names:
-            frame = read_output(session, outputs[step_id])
+            frame = in_session(read_output(outputs[step_id], context), session)
             for name in names:
                 frame.createOrReplaceTempView(name)
+    parts = reading.parts
     for name, frame in parts.items():
         frame.createOrReplaceTempView(name)
     for view in step.settings.pre_views:
         if view.name not in parts:
-            _pre_view(session, step, view, context).createOrReplaceTempView(view.name)
+            rows = _pre_view(session, step, view, context)
+            if view.keep and not reading.is_whole and not reading.is_idle:
+                rows, _ = kept_rows(rows)
+                kept.callback(rows.unpersist)
+            rows.createOrReplaceTempView(view.name)
     source = step.settings.source
     if source is not None and source.has_raw_input and step.settings.name not in parts:
         read_raw(session, source, context).createOrReplaceTempView(step.settings.name)
@@ -156,10 +172,16 @@ def current_output(session: SparkSession, step: CompiledStep, context: RunContex
     )
 
 
-def read_output(session: SparkSession, output: Output) -> DataFrame:
-    """The rows of ``output``, in ``session``."""
+def read_output(output: Output, context: RunContext) -> DataFrame:
+    """The rows of ``output``, in the run's session; looked up once for all that read it."""
     if not output.format:
-        return session.table(f"global_temp.{output.path}")
+        return context.spark.table(f"global_temp.{output.path}")
+    if not output.identity:
+        return _load(context.spark, output)
+    return context.at_hand((output.path, output.identity), partial(_load, output=output))
+
+
+def _load(session: SparkSession, output: Output) -> DataFrame:
     reader = session.read.format(output.format)
     if output.version is not None:
         reader = reader.option("versionAsOf", output.version)

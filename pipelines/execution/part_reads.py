@@ -201,7 +201,9 @@ class _Reader:
                 views[view] = in_session(few, self._session)
                 quiet = False
                 continue
-            found = changes_since(self._session, self._outputs[step_id], was, destination)
+            found = changes_since(
+                self._session, self._outputs[step_id], was, destination, self._context
+            )
             if found.rows is None:
                 return {}, False, f"what changed in {step_id} is not known: {found.reason}"
             views[view] = found.rows
@@ -214,7 +216,7 @@ class _Reader:
 
     def _all_as_changes(self) -> dict[str, DataFrame]:
         return {
-            view: whole_as_changes(self._session, self._outputs[step_id])
+            view: in_session(whole_as_changes(self._outputs[step_id], self._context), self._session)
             for step_id, view in self._watched.items()
         }
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = 52
 """Spark's exit code."""
 _ENDING_SECONDS = 5.0
+_ENDS = "Cannot call methods on a stopped SparkContext"
+"""Spark's answer while its process is about to end, as a rule since its memory is full."""
 _PASSING_ON = "java-output"
 """The thread that passes on what Java says."""
 _LOGGING = Path(__file__).with_name("log4j2.properties")
@@ -147,7 +149,10 @@ def end_of_java(spark: SparkSession, error: Exception | None = None) -> JavaEnde
 
 
 def _has_hung_up(error: Exception) -> bool:
-    names = {name for cause in causes(error) for name in (cause.class_name, *cause.bases)}
+    chain = causes(error)
+    if any(cause.message.startswith(_ENDS) for cause in chain):
+        return True
+    names = {name for cause in chain for name in (cause.class_name, *cause.bases)}
     return not names.isdisjoint(("JvmEnded", "Py4JNetworkError", "ConnectionError"))
 
 

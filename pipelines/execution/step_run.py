@@ -126,7 +126,10 @@ class _StepRun:
             with self.context.turn(self.step), self.watch.cleaning_up(self.step.id):
                 abandon(self.step, self.context)
         except Exception as error:
-            more = describe_failure(error, self.context.redact)
+            ended = end_of_java(self.context.spark, error)
+            more = describe_failure(ended or error, self.context.redact)
+            if ended is not None:  # the next run of the batch looks at what is there
+                return replace(info, message=f"{info.message}; {more.message}", hint=more.hint)
             return replace(
                 info, message=f"{info.message}; and undoing its write failed: {more.message}"
             )

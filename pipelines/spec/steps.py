@@ -147,6 +147,8 @@ class PreView(Spec):
     """SQL in the database's own dialect, run there."""
     query: str | None = None
     """A `.sql` file of the project, or SQL text, over upstream views and earlier pre_views."""
+    keep: TemplatedBool = False
+    """Where the step reads what changed, compute it first and once: few rows that narrow tables."""
     incremental: Incremental | None = None
     """Read only what came or changed since the step last succeeded."""
     options: Options = Field(default_factory=dict)
@@ -164,6 +166,8 @@ class PreView(Spec):
             raise _wrong("pre_view", "'datasource' needs 'table' or 'query_text', one of them")
         if self.incremental is not None and self.query is not None:
             raise _wrong("pre_view", "'incremental' needs 'datasource' or 'path'")
+        if self.keep and self.query is None:
+            raise _wrong("pre_view", "'keep' needs 'query'")
         return self
 
 

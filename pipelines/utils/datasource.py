@@ -216,17 +216,19 @@ class DataSource:
 
         Args:
             spark: the session.
-            column: its name; case does not matter.
+            column: its name as `read` gives it.
             table: as in `read`.
             query_text: as in `read`.
             options: as in `read`.
         """
-        whole = replace(self, identifier_case="preserve", take=None).read(
-            spark, table, query_text=query_text, options=options
-        )
-        name = next(one for one in whole.columns if one.lower() == column.lower())
-        if self.type != "jdbc":
-            return whole.selectExpr(f"max(`{name}`) as highest")
+        name = column
+        if self.type != "jdbc" or self.identifier_case != "preserve":
+            whole = replace(self, identifier_case="preserve", take=None).read(
+                spark, table, query_text=query_text, options=options
+            )
+            name = next(one for one in whole.columns if one.lower() == column.lower())
+            if self.type != "jdbc":
+                return whole.selectExpr(f"max(`{name}`) as highest")
         jvm: Any = spark._jvm
         dialect = getattr(jvm, "org.apache.spark.sql.jdbc.JdbcDialects").get(self.url or "")
         # Spark takes a semicolon off a query's end; within parentheses it would be a fault.

@@ -11,23 +11,6 @@
 -- begun, an older one what it had last.
 with
 
-touched as (
-
-    select student_hk
-    from sat_student_demographics__changes
-    union
-    select link_enrollment.student_hk
-    from link_enrollment
-    left semi join sat_enrollment__changes as enrollment
-        on link_enrollment.enrollment_hk = enrollment.enrollment_hk
-    union
-    select link_enrollment.student_hk
-    from link_enrollment
-    left semi join dim_date__changes as day
-        on link_enrollment.entry_date = day.calendar_date
-
-),
-
 state as (
 
     select
@@ -81,32 +64,27 @@ latest as (
             order by sat_enrollment.load_date
         ) is null as is_last
     from sat_enrollment
-    where
-        sat_enrollment.enrollment_hk in (
-            select link_enrollment.enrollment_hk
-            from link_enrollment
-            left semi join touched
-                on link_enrollment.student_hk = touched.student_hk
-        )
+    left semi join touched_enrollment
+        on sat_enrollment.enrollment_hk = touched_enrollment.enrollment_hk
 
 ),
 
 grade as (
 
     select
-        link_enrollment.student_hk,
+        enrollment.student_hk,
         max_by(
             latest.grade_level,
-            struct(link_enrollment.entry_date, link_enrollment.school_id, latest.enrollment_hk)
+            struct(enrollment.entry_date, enrollment.school_id, latest.enrollment_hk)
         ) as current_grade_level
-    from link_enrollment
+    from touched_enrollment as enrollment
     inner join latest
-        on link_enrollment.enrollment_hk = latest.enrollment_hk
+        on enrollment.enrollment_hk = latest.enrollment_hk
     where
         latest.is_last
         and not latest.is_deleted
-        and link_enrollment.entry_date <= date '{{ run_date }}'
-    group by link_enrollment.student_hk
+        and enrollment.entry_date <= date '{{ run_date }}'
+    group by enrollment.student_hk
 
 )
 
@@ -136,7 +114,14 @@ select
     news.changed_on,
     news.is_deleted
 from news
-inner join hub_student
+inner join (
+    select
+        hub_student.student_hk,
+        hub_student.student_unique_id
+    from hub_student
+    left semi join touched
+        on hub_student.student_hk = touched.student_hk
+) as hub_student
     on news.student_hk = hub_student.student_hk
 left join grade
     on news.student_hk = grade.student_hk

@@ -7,33 +7,6 @@
 -- the entry, which quarantine_enrollment has.
 with
 
-touched as (
-
-    select enrollment_hk
-    from sat_enrollment__changes
-    union
-    select link_enrollment.enrollment_hk
-    from link_enrollment
-    left semi join dim_student__changes as student
-        on link_enrollment.student_hk = student.student_hk
-    union
-    select link_enrollment.enrollment_hk
-    from link_enrollment
-    left semi join dim_school__changes as school
-        on link_enrollment.school_hk = school.school_hk
-    union
-    select link_enrollment.enrollment_hk
-    from link_enrollment
-    left semi join dim_date__changes as day
-        on link_enrollment.entry_date = day.calendar_date
-    union
-    select sat_enrollment.enrollment_hk
-    from sat_enrollment
-    left semi join dim_date__changes as day
-        on sat_enrollment.exit_date = day.calendar_date
-
-),
-
 latest as (
 
     select
@@ -51,20 +24,33 @@ latest as (
 enrollment as (
 
     select
-        link_enrollment.enrollment_hk,
-        link_enrollment.student_hk,
-        link_enrollment.school_hk,
-        link_enrollment.entry_date,
+        touched_enrollment.enrollment_hk,
+        touched_enrollment.student_hk,
+        touched_enrollment.school_hk,
+        touched_enrollment.entry_date,
         latest.exit_date,
         latest.exit_type,
         latest.grade_level,
         latest.school_year,
-        latest.is_deleted or coalesce(latest.exit_date < link_enrollment.entry_date, false)
+        latest.is_deleted or coalesce(latest.exit_date < touched_enrollment.entry_date, false)
             as is_out
-    from link_enrollment
+    from touched_enrollment
     inner join latest
-        on link_enrollment.enrollment_hk = latest.enrollment_hk
+        on touched_enrollment.enrollment_hk = latest.enrollment_hk
     where latest.is_last
+
+),
+
+student as (
+
+    select
+        dim_student.student_hk,
+        dim_student.dim_student_id,
+        dim_student.valid_from,
+        dim_student.valid_to
+    from dim_student
+    left semi join touched_enrollment
+        on dim_student.student_hk = touched_enrollment.student_hk
 
 ),
 
@@ -100,7 +86,7 @@ unknown_member as (
 
 select
     enrollment.enrollment_hk,
-    coalesce(dim_student.dim_student_id, unknown_member.dim_student_id) as dim_student_id,
+    coalesce(student.dim_student_id, unknown_member.dim_student_id) as dim_student_id,
     coalesce(dim_school.dim_school_id, unknown_member.dim_school_id) as dim_school_id,
     coalesce(entry_day.dim_date_id, -1) as entry_date_id,
     coalesce(exit_day.dim_date_id, -1) as exit_date_id,
@@ -120,11 +106,11 @@ select
     enrollment.is_out
 from enrollment
 cross join unknown_member
-left join dim_student
+left join student
     on
-        enrollment.student_hk = dim_student.student_hk
-        and enrollment.entry_date >= dim_student.valid_from
-        and (enrollment.entry_date < dim_student.valid_to or dim_student.valid_to is null)
+        enrollment.student_hk = student.student_hk
+        and enrollment.entry_date >= student.valid_from
+        and (enrollment.entry_date < student.valid_to or student.valid_to is null)
 left join dim_school
     on
         enrollment.school_hk = dim_school.school_hk

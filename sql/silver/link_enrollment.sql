@@ -3,35 +3,31 @@
 {% import 'macros/hash.sql.j2' as dv %}
 with
 
-touched as (
+student as (
 
-    select student_usi
-    from enrollments__changes
-    union
-    select student_usi
-    from students__changes
-    union
-    select enrollments.student_usi
-    from enrollments
-    left semi join schools__changes as school
-        on enrollments.school_id = school.school_id and school._change_type = 'insert'
+    select
+        students.student_usi,
+        students.student_unique_id
+    from students
+    left semi join touched
+        on students.student_usi = touched.student_usi
 
 ),
 
 resolved as (
 
     select
-        trim(students.student_unique_id) as student_unique_id,
+        trim(student.student_unique_id) as student_unique_id,
         enrollments.school_id,
         enrollments.entry_date
     from enrollments
     left semi join touched
         on enrollments.student_usi = touched.student_usi
-    inner join students
-        on enrollments.student_usi = students.student_usi
+    inner join student
+        on enrollments.student_usi = student.student_usi
     left semi join schools
         on enrollments.school_id = schools.school_id
-    where trim(students.student_unique_id) <> ''
+    where trim(student.student_unique_id) <> ''
 
 ),
 

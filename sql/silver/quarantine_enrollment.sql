@@ -2,18 +2,14 @@
 -- was put right or deleted, or whose student or school has come, leaves.
 with
 
-touched as (
+student as (
 
-    select student_usi
-    from enrollments__changes
-    union
-    select student_usi
-    from students__changes
-    union
-    select enrollments.student_usi
-    from enrollments
-    left semi join schools__changes as school
-        on enrollments.school_id = school.school_id
+    select
+        students.student_usi,
+        students.student_unique_id
+    from students
+    left semi join touched
+        on students.student_usi = touched.student_usi
 
 ),
 
@@ -26,11 +22,11 @@ judged as (
         enrollments.exit_date,
         concat_ws(
             ', ',
-            case when students.student_usi is null then 'student_not_found' end,
+            case when student.student_usi is null then 'student_not_found' end,
             case
                 when
-                    students.student_usi is not null
-                    and coalesce(trim(students.student_unique_id), '') = ''
+                    student.student_usi is not null
+                    and coalesce(trim(student.student_unique_id), '') = ''
                     then 'student_without_id'
             end,
             case when schools.school_id is null then 'school_not_found' end,
@@ -44,8 +40,8 @@ judged as (
     from enrollments
     left semi join touched
         on enrollments.student_usi = touched.student_usi
-    left join students
-        on enrollments.student_usi = students.student_usi
+    left join student
+        on enrollments.student_usi = student.student_usi
     left join schools
         on enrollments.school_id = schools.school_id
 

@@ -15,48 +15,13 @@ code as (
 
 ),
 
-changed as (
-
-    select student_usi
-    from enrollments__changes
-    union
-    select student_usi
-    from students__changes
-    union
-    select enrollments.student_usi
-    from enrollments
-    left semi join descriptors__changes as descriptor
-        on
-            enrollments.entry_grade_level_descriptor_id = descriptor.descriptor_id
-            or enrollments.exit_withdraw_type_descriptor_id = descriptor.descriptor_id
-
-),
-
-touched as (
-
-    select sal_student.student_hk
-    from sal_student
-    left semi join changed
-        on sal_student.student_usi = changed.student_usi
-    union
-    select student_hk
-    from link_enrollment__changes
-
-),
-
 entry as (
 
     select
         {{ dv.hash_key('student_unique_id') }} as student_hk,
         student_usi
     from students
-    where
-        student_usi in (
-            select sal_student.student_usi
-            from sal_student
-            left semi join touched
-                on sal_student.student_hk = touched.student_hk
-        )
+    where student_usi in (select touched_entry.student_usi from touched_entry)
 
 ),
 
@@ -70,6 +35,8 @@ candidate as (
             order by enrollments.change_version desc nulls last, enrollments.student_usi desc
         ) as position
     from enrollments
+    left semi join touched_entry
+        on enrollments.student_usi = touched_entry.student_usi
     inner join entry
         on enrollments.student_usi = entry.student_usi
     left semi join schools

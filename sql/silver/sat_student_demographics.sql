@@ -34,38 +34,12 @@ code_list as (
 
 ),
 
-changed as (
+demographic as (
 
-    select student_usi
-    from students__changes
-    union
-    select student_usi
-    from demographics__changes
-    union
-    select student_usi
-    from sal_student__changes
-    union
-    select sal_student.student_usi
-    from sal_student
-    where
-        exists (
-            select 1
-            from descriptors__changes as descriptor
-            where
-                descriptor.descriptor_type in (
-                    'SexDescriptor', 'LimitedEnglishProficiencyDescriptor',
-                    'RaceDescriptor', 'LanguageDescriptor'
-                )
-        )
-
-),
-
-touched as (
-
-    select distinct sal_student.student_hk
-    from sal_student
-    left semi join changed
-        on sal_student.student_usi = changed.student_usi
+    select demographics.*
+    from demographics
+    left semi join touched_entry
+        on demographics.student_usi = touched_entry.student_usi
 
 ),
 
@@ -84,13 +58,7 @@ student as (
         last_modified_date,
         change_version
     from students
-    where
-        student_usi in (
-            select sal_student.student_usi
-            from sal_student
-            left semi join touched
-                on sal_student.student_hk = touched.student_hk
-        )
+    where student_usi in (select touched_entry.student_usi from touched_entry)
 
 ),
 
@@ -98,29 +66,29 @@ candidate as (
 
     select
         student.*,
-        demographics.hispanic_latino_ethnicity,
-        demographics.sex_descriptor_id,
-        demographics.limited_english_proficiency_descriptor_id,
-        demographics.race_descriptor_ids,
-        demographics.language_descriptor_ids,
-        demographics.last_modified_date as demographics_last_modified_date,
-        demographics.last_child_create_date,
-        demographics.change_version as demographics_change_version,
+        demographic.hispanic_latino_ethnicity,
+        demographic.sex_descriptor_id,
+        demographic.limited_english_proficiency_descriptor_id,
+        demographic.race_descriptor_ids,
+        demographic.language_descriptor_ids,
+        demographic.last_modified_date as demographics_last_modified_date,
+        demographic.last_child_create_date,
+        demographic.change_version as demographics_change_version,
         row_number() over (
             partition by student.student_hk
             order by
-                demographics.student_usi is null asc,
+                demographic.student_usi is null asc,
                 student.change_version desc nulls last,
                 student.student_usi desc,
                 school.school_id is not null asc,
-                demographics.change_version desc nulls last,
-                demographics.education_organization_id asc
+                demographic.change_version desc nulls last,
+                demographic.education_organization_id asc
         ) as position
     from student
-    left join demographics
-        on student.student_usi = demographics.student_usi
+    left join demographic
+        on student.student_usi = demographic.student_usi
     left join schools as school
-        on demographics.education_organization_id = school.school_id
+        on demographic.education_organization_id = school.school_id
 
 ),
 

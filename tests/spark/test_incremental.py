@@ -332,6 +332,40 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
     assert names(made, "latest") == {1: "a!", 2: "y!", 4: "dd!", 6: "F!"}
 
 
+KEPT = """
+- name: people
+  source: {type: delta, path: "{{ base_path }}/raw", query: "select id, name from people"}
+  destination: {path: "{{ base_path }}/people", mode: scd1, keys: [id]}
+- name: latest
+  depends_on: [people]
+  debug: true
+  pre_views:
+    - {name: touched, query: "select id from {{ changes('people') }} where sha1(id) <> ''", keep: true}
+  source: {type: delta, query: "select people.* from people left semi join touched on people.id = touched.id"}
+  destination: {path: "{{ base_path }}/latest", mode: insert_new, keys: [id]}
+"""  # noqa: E501
+
+
+def test_pre_view_when_it_is_kept_then_a_part_is_computed_before_the_steps_own_statement(
+    project: Callable[..., Project],
+) -> None:
+    made = project(KEPT)
+    put(made, "(1, 'a', false), (2, 'b', false)")
+    everything = day(made, 1)["latest"]
+    assert "sha1" in everything.explain  # all of it is one statement
+
+    put(made, "(2, 'b', false), (3, 'c', false)")
+    part = day(made, 2)["latest"]
+    assert "sha1" not in part.explain  # what it gave is there already
+    assert "LocalTableScan" in part.explain
+    assert names(made, "latest") == {1: "a", 2: "b", 3: "c"}
+
+    # It makes no other rows, and to take it back is no reason to read all again.
+    made.flow(KEPT.replace(", keep: true", ""))
+    put(made, "(4, 'd', false)")
+    assert day(made, 3)["latest"].notes == ()
+
+
 @pytest.mark.long
 def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
     project: Callable[..., Project],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.errors import DestinationError
 from pipelines.plan.origins import origin_text
 from pipelines.spec.steps import AUDIT_COLUMNS, CLOSING_COLUMNS
+from pipelines.utils.sql_loader import sql_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,6 +59,20 @@ class Audit:
     def without(self, frame: DataFrame) -> DataFrame:
         """``frame`` less those columns that came along from an upstream table."""
         return frame.drop(*(name for name in frame.columns if name.lower() in self.names))
+
+    def around(self, sql: str) -> str:
+        """The query ``sql`` for new rows, with the columns.
+
+        Asked for at once, Spark resolves one statement, and not the rows twice.
+        """
+        if not self.names:
+            return sql
+        columns = [f"{sql_literal(value)} as {name}" for name, value in self.made.items()]
+        columns += [
+            f"if(valid_to is null, null, {sql_literal(value)}) as {name}"
+            for name, value in self.closed.items()
+        ]
+        return f"select *, {', '.join(columns)}\nfrom (\n{sql}\n)"
 
     def onto(self, rows: DataFrame) -> DataFrame:
         """New ``rows`` with the columns."""

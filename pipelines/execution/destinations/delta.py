@@ -187,7 +187,8 @@ class DeltaTarget:
     def _write_change(self, keyed: KeyedWrite, existing: StructType) -> None:
         """What of a result is new to the table, by keys; nothing where nothing is."""
         if self._destination.mode == "insert_new":
-            self._write_rows(keyed.new_rows(self._log.sql_name), "append", True)
+            with keyed.new_rows(self._log.sql_name) as rows:
+                self._write_rows(rows, "append", True)
             return
         with keyed.change(self._log.sql_name, existing) as change:
             if not change.rows:

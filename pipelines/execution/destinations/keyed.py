@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SOURCE_VIEW = "__step_result"
 _CANDIDATES_VIEW = "__candidates"
 _CHANGES_VIEW = "__changes"
+_FEW_ROWS = 100_000
+"""Up to so many rows are sent to all who read a large table: it need not be sorted to meet them."""
 _NOT_COMPARABLE = ("map", "variant", "geometry", "geography")
 _DAY_TYPES = ("date", "timestamp", "timestamp_ntz")
 # Modes whose comparison with the table goes in two steps.
@@ -52,7 +54,9 @@ class KeyedWrite:
     change; where it takes more than one look at the table, `MODE_candidates.sql.j2` gives those of
     the result that may change something, and `MODE_not_plain.sql.j2` those of them for which the
     short way of `MODE.sql.j2` will not do. `merge.sql.j2` writes. What they give is kept for the
-    next, so the step's own SQL runs once, and where nothing changes nothing is committed.
+    next, so the step's own SQL runs once, and where nothing changes nothing is committed. A part is
+    kept itself before all else: where it is of few rows, only the table's rows of their keys are
+    looked at.
 
     Args:
         context: of the run.
@@ -103,20 +107,26 @@ class KeyedWrite:
     def first_rows(self) -> DataFrame:
         """The rows of the table's first commit."""
         self._frame.createOrReplaceTempView(_SOURCE_VIEW)
-        return self._audit.onto(self._run(self._rendered(self._mode)))
+        return self._run(self._audit.around(self._rendered(self._mode)))
 
-    def new_rows(self, target: str) -> DataFrame:
+    @contextmanager
+    def new_rows(self, target: str) -> Iterator[DataFrame]:
         """For `insert_new`: the rows whose keys ``target`` has not."""
-        self._frame.createOrReplaceTempView(_SOURCE_VIEW)
-        return self._audit.onto(self._run(self._rendered(self._mode, target=target)))
+        with ExitStack() as stack:
+            _, few = self._source(stack)
+            names = {"target": target, "stored": target, "few": few}
+            yield self._run(self._audit.around(self._rendered(self._mode, **names)))
 
     @contextmanager
     def change(self, target: str, existing: StructType) -> Iterator[Change]:
         """What changes in ``target``, which has the columns ``existing``."""
-        self._frame.createOrReplaceTempView(_SOURCE_VIEW)
         self._audit.refuse_if_missing(existing, where=self._step.id)
         names: dict[str, Any] = {"target": target, "stored": self._stored(target, existing)}
         with ExitStack() as stack:
+            is_empty, names["few"] = self._source(stack)
+            if is_empty:
+                yield Change(0)
+                return
             late = False
             if self._mode in _WITH_CANDIDATES:
                 found, count = self._kept(
@@ -136,6 +146,19 @@ class KeyedWrite:
                 match = [*self._keys, *self._instant]
                 merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
                 yield Change(rows, merge=merge)
+
+    def _source(self, stack: ExitStack) -> tuple[bool, bool]:
+        """Makes the view of the result; whether a part has no rows, and whether it has few.
+
+        A part is computed here, and kept while ``stack`` is open.
+        """
+        if self._is_whole:
+            self._frame.createOrReplaceTempView(_SOURCE_VIEW)
+            return False, False
+        rows, count = kept_rows(self._frame)
+        stack.callback(rows.unpersist)
+        rows.createOrReplaceTempView(_SOURCE_VIEW)
+        return not count, count <= _FEW_ROWS
 
     def _kept(
         self, stack: ExitStack, template: str, view: str, names: Mapping[str, Any]
@@ -172,6 +195,7 @@ class KeyedWrite:
             "source": _SOURCE_VIEW,
             "target": None,
             "stored": None,
+            "few": False,
             "plain": False,
             "label": self._step.id,
             "columns": self._columns,

@@ -96,7 +96,7 @@ def _result(session: SparkSession, bound: BoundCase) -> DataFrame:
     if product.frame is None:
         raise PipelineError(f"the SQL of {step.id} is no query")
     with broken_promise_told(step):
-        return computed(product.frame)
+        return computed(product.frame)[0]
 
 
 def _frame(session: SparkSession, rows: BoundRows) -> DataFrame:

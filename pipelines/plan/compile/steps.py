@@ -37,11 +37,12 @@ _UNPRINTED: Any = {
     **dict.fromkeys(_NOT_PRINTED, True),
     "destination": {"maintenance", "max_classification"},
     "columns": {"__all__": {"classification", "declassify"}},
+    "pre_views": {"__all__": {"keep"}},
 }
 # Nor do these make other rows of the same inputs.
 _NOT_IN_EDITION: Any = {**_UNPRINTED, "dq_checks": True, "columns": True,
                         "source": {"incremental"},
-                        "pre_views": {"__all__": {"incremental"}}}  # fmt: skip
+                        "pre_views": {"__all__": {"incremental", "keep"}}}  # fmt: skip
 _CLASSES_OF_DATASOURCE = ("classification", "columns")
 _LEAST_BATCH_ID = 8
 """A shorter one could stand anywhere in a text without meaning the batch."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 _FEW_ROWS = 1_000
+_FEW_BYTES = 8 * 1024 * 1024
 _POSITION = re.compile(r"\bline (\d+),? pos(?:ition)? (\d+)")
 
 
@@ -153,9 +154,12 @@ def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[s
 def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
     """The rows of ``frame``, computed once and kept until they are unpersisted; and their number.
 
-    A few are values in the plan: what is done with them needs no scan, and no job to learn how many
-    they are. More are cached. Their plan has no CTEs: Spark numbers those of a whole statement, and
-    would not know the kept rows again inside of another statement that has some.
+    A few, or such as take up little, are values in the plan: what is done with them needs no scan,
+    and no job to learn how many they are. More are cached. The plan of these holds that of all that
+    they were made from, and Spark writes it out each time it plans: where kept rows are made from
+    kept rows that is soon more than memory holds, so no more are cached than have to be.
+    Their plan has no CTEs: Spark numbers those of a whole statement, and would not know the kept
+    rows again inside of another statement that has some.
     """
     spark = frame.sparkSession
     jvm: Any = spark._jvm
@@ -163,10 +167,13 @@ def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
     plan = inline.apply(frame._jdf.queryExecution().analyzed())
     kept = _rows(spark, plan).persist()
     try:
-        count = kept.count()
+        # Of one partition, as Spark would look at the first by itself to see whether it is enough.
+        few, count = computed(kept.limit(_FEW_ROWS + 1).coalesce(1))
         if count > _FEW_ROWS:
-            return kept, count
-        few = computed(kept)
+            count = kept.count()
+            if int(kept._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()) > _FEW_BYTES:
+                return kept, count
+            few, _ = computed(kept)
     except BaseException:
         kept.unpersist()
         raise
@@ -174,17 +181,18 @@ def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
     return few, count
 
 
-def computed(frame: DataFrame) -> DataFrame:
-    """The rows of ``frame`` as values in a plan: what they are made from runs this once."""
+def computed(frame: DataFrame) -> tuple[DataFrame, int]:
+    """The rows of ``frame`` as values in a plan, and their number: their origin runs this once."""
     from pyspark.sql import DataFrame as Frame
 
     java, session = frame._jdf, frame.sparkSession
     rows = java.collectAsList()
-    return Frame(session._jsparkSession.createDataFrame(rows, java.schema()), session)
+    values = session._jsparkSession.createDataFrame(rows, java.schema())
+    return Frame(values, session), int(rows.size())
 
 
 def in_session(frame: DataFrame, session: SparkSession) -> DataFrame:
-    """``frame``, whose rows are values in its plan, for use in another session."""
+    """``frame`` for use in another session of the same run."""
     return _rows(session, frame._jdf.queryExecution().analyzed())
 
 

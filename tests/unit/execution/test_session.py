@@ -47,19 +47,26 @@ def test_java_output_when_debugging_then_is_on_stderr_without_secrets_and_never_
         ("raise SystemExit(3)", "with exit code 3", "--debug"),
     ],
 )
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("connection reset by peer"),
+        RuntimeError("Cannot call methods on a stopped SparkContext.\nThis stopped SparkContext …"),
+    ],
+)
 def test_java_when_it_has_ended_then_why_and_what_to_do_are_told(
-    how: str, told: str, advice: str
+    how: str, told: str, advice: str, error: Exception
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", how]) as process:
         spark: Any = SimpleNamespace(
             sparkContext=SimpleNamespace(_gateway=SimpleNamespace(proc=process))
         )
-        error = end_of_java(spark, ConnectionResetError("connection reset by peer"))
-    assert error is not None
-    assert told in error.message
-    assert advice in error.hint
-    assert error.hint.endswith("then run the same batch again")
-    assert not judge_failure(error).transient
+        ended = end_of_java(spark, error)
+    assert ended is not None
+    assert told in ended.message
+    assert advice in ended.hint
+    assert ended.hint.endswith("then run the same batch again")
+    assert not judge_failure(ended).transient
 
 
 def test_java_when_it_lives_or_somebody_else_started_it_then_has_not_ended() -> None:

@@ -1,0 +1,11 @@
+-- Students whose enrollments may have come to be known, or have come.
+select student_usi
+from enrollments__changes
+union
+select student_usi
+from students__changes
+union
+select enrollments.student_usi
+from enrollments
+left semi join schools__changes as school
+    on enrollments.school_id = school.school_id and school._change_type = 'insert'

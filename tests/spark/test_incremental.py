@@ -340,7 +340,7 @@ KEPT = """
   depends_on: [people]
   debug: true
   pre_views:
-    - {name: touched, query: "select id from {{ changes('people') }} where sha1(id) <> ''", keep: true}
+    - {name: touched, query: "select id from {{ changes('people') }} where sha1(cast(id as string)) <> ''", keep: true}
   source: {type: delta, query: "select people.* from people left semi join touched on people.id = touched.id"}
   destination: {path: "{{ base_path }}/latest", mode: insert_new, keys: [id]}
 """  # noqa: E501

@@ -16,6 +16,7 @@ from pipelines.utils.sql_runner import (
     StatementKind,
     as_sql_error,
     explain,
+    kept_rows,
     parse,
     run_query,
 )
@@ -209,6 +210,30 @@ def test_explain_when_asked_then_shows_logical_and_physical_plan(spark: SparkSes
     text = explain(spark.sql("select id from range(3) where id > 1"))
     assert "== Analyzed Logical Plan ==" in text
     assert "== Physical Plan ==" in text
+
+
+@pytest.mark.parametrize("rows", [3, 1_000, 1_001, 20_000])
+def test_kept_rows_when_made_from_kept_rows_then_their_plan_does_not_grow(
+    spark: SparkSession, rows: int
+) -> None:
+    frame = spark.sql(f"select id, sha1(cast(id as string)) as text from range({rows})")
+    sizes = []
+    for _ in range(4):
+        frame, count = kept_rows(frame)
+        assert count == rows == frame.where("text = sha1(cast(id as string))").count()
+        frame.createOrReplaceTempView("kept")
+        frame = spark.sql("select a.id, b.text from kept as a inner join kept as b on a.id = b.id")
+        sizes.append(len(explain(frame)))
+    assert sizes[-1] < 1.1 * sizes[0]
+
+
+def test_kept_rows_when_they_take_up_much_then_are_cached_and_not_in_the_driver(
+    spark: SparkSession,
+) -> None:
+    kept, count = kept_rows(spark.sql("select id, repeat(uuid(), 400) as t from range(2000)"))
+    assert count == 2_000
+    assert kept.is_cached
+    kept.unpersist()
 
 
 # --- Delta's log -----------------------------------------------------------------------------

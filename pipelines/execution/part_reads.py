@@ -104,7 +104,7 @@ class _Reader:
     @cached_property
     def _is_there(self) -> bool:
         """Whether the step's table was ever written."""
-        return self._log.version() is not None
+        return self._log.is_begun() and self._log.version() is not None
 
     @property
     def is_made_anew(self) -> bool:

@@ -55,7 +55,7 @@ class DeltaTarget:
         self._own = OwnCommits(self._log, step.id, context.batch, self._path)
         self._stamp: Mapping[str, Any] = stamp
         self._said = self._stamp
-        self.before = self._log.version()
+        self.before = self._log.version() if self._log.is_begun() else None
         self.after = self.before
         self.counts = WriteCounts()
         self.changed = False
@@ -144,7 +144,7 @@ class DeltaTarget:
 
         What others committed before it was there before.
         """
-        own = self._own.since(self.before)
+        own = self._own.just_made(self.before)
         written = next((commit for commit in own if "phase" not in commit.user_metadata), None)
         if written is None:
             self.after = self._log.version()

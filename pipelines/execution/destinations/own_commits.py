@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DestinationError
@@ -42,8 +42,16 @@ class OwnCommits:
 
     def since(self, version: int | None) -> list[Commit]:
         """Those after a version that stand, newest first; None is before the first version."""
+        return self._own_of(self._log.standing(after=-1 if version is None else version))
+
+    def just_made(self, version: int | None) -> list[Commit]:
+        """The same right after a write of this process, which needs no look at the disk for it."""
+        newest = self._log.version_known()
         after = -1 if version is None else version
-        return [commit for commit in self._log.standing(after=after) if self._is_own(commit)]
+        return self._own_of(self._log.standing(after=after, newest=newest))
+
+    def _own_of(self, commits: Iterable[Commit]) -> list[Commit]:
+        return [commit for commit in commits if self._is_own(commit)]
 
     def newest_after_erasures(self, version: int) -> int:
         """``version``, or the newest where all that came since it erased persons."""

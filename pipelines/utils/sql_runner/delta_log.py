@@ -75,6 +75,16 @@ class DeltaLog:
         number = int(self._snapshot().version())
         return number if number >= 0 else None
 
+    def version_known(self) -> int:
+        """The newest version that this process has seen or made, with no look at disk; or -1."""
+        return int(self._log().unsafeVolatileSnapshot().version())
+
+    def is_begun(self) -> bool:
+        """Whether there is a log at all: one look at the folder, where Delta would take several."""
+        path = getattr(self._jvm, "org.apache.hadoop.fs.Path")(self.path, "_delta_log")
+        conf = self._spark._jsparkSession.sessionState().newHadoopConf()
+        return bool(path.getFileSystem(conf).exists(path))
+
     def schema(self) -> StructType:
         """The columns of the newest version."""
         from pyspark.sql.types import StructType
@@ -126,12 +136,15 @@ class DeltaLog:
                 return
             yield commit
 
-    def standing(self, *, after: int = -1, most: int = 1_000) -> Iterator[Commit]:
+    def standing(
+        self, *, after: int = -1, most: int = 1_000, newest: int | None = None
+    ) -> Iterator[Commit]:
         """Commits ``after`` a version, from the newest back, less RESTOREs and what they undid.
 
         They end where the log does, and at a RESTORE to a time, which does not tell the version.
+        ``newest`` is where they begin, if that is known.
         """
-        version = self.version()
+        version = self.version() if newest is None else newest
         for _ in range(most):
             if version is None or version <= after or not self.has_commit(version):
                 return

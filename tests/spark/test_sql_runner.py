@@ -223,7 +223,9 @@ def test_kept_rows_when_made_from_kept_rows_then_their_plan_does_not_grow(
         frame, count = kept_rows(frame)
         assert count == rows == frame.where("text = sha1(cast(id as string))").count()
         frame.createOrReplaceTempView("kept")
-        frame = session.sql("select a.id, b.text from kept as a inner join kept as b on a.id = b.id")
+        frame = session.sql(
+            "select a.id, b.text from kept as a inner join kept as b on a.id = b.id"
+        )
         sizes.append(len(explain(frame)))
     assert sizes[-1] < 1.1 * sizes[0]
 

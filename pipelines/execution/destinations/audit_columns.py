@@ -75,12 +75,10 @@ class Audit:
         return f"select *, {', '.join(columns)}\nfrom (\n{sql}\n)"
 
     def onto(self, rows: DataFrame) -> DataFrame:
-        """New ``rows`` with the columns."""
+        """New ``rows`` with the columns; of a mode that closes no versions."""
         from pyspark.sql import functions as f
 
         columns = {name: f.lit(value) for name, value in self.made.items()}
-        for name, value in self.closed.items():
-            columns[name] = f.when(f.col("valid_to").isNotNull(), f.lit(value))
         return rows.withColumns(columns) if columns else rows
 
 

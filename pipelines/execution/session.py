@@ -49,6 +49,9 @@ LOCAL_CONF: Mapping[str, str] = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "2g",
+    # There is no other process to lose. Else a machine that sleeps for two minutes makes Spark
+    # forget its only executor, and ten minutes later Spark ends, as that has no answer meanwhile.
+    "spark.storage.blockManagerHeartbeatTimeoutMs": "30d",
 }
 
 

@@ -240,7 +240,7 @@ class Run:
         every = table.withColumn("_change_type", F.lit("insert"))
         every.createOrReplaceTempView(f"{step.name}__changes")
         for file in sorted((ROOT / "dq" / step.layer / step.name).glob("*.sql")):
-            self._check(file)
+            self._check(file, step)
         self.seconds[step.name] = round(time.perf_counter() - start, 2)
 
     def _write(self, frame: DataFrame, path: str, keys: tuple[str, ...]) -> None:
@@ -252,9 +252,9 @@ class Run:
             frame = frame.join(there, list(keys), "left_anti")
         frame.write.format("delta").mode("append").save(path)
 
-    def _check(self, file: Path) -> None:
+    def _check(self, file: Path, step: Step) -> None:
         name = file.relative_to(ROOT).as_posix()
-        sql = self._render(name)
+        sql = _with_own_views(self._render(name), step)
         headers = dict(re.findall(r"^-- (\w+): (.*)$", sql, re.MULTILINE))
         if headers.get("returns", "value") == "value":
             value = self.spark.sql(sql).collect()[0][0]

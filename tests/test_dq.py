@@ -123,6 +123,8 @@ def test_mask_when_given_a_value_then_only_its_kind_shows(value: object, shown: 
         ("-- returns: number", "returns is 'value' or 'rows'"),
         ("-- expect: vlaue = 0", "is no expectation"),
         ("-- owner: a\n-- owner: b", "stands twice"),
+        ("-- scope: ,", "scope names no column"),
+        ("-- severity: warn\n-- scope: id", "must be of severity 'error'"),
     ],
 )
 def test_header_when_it_is_wrong_then_the_flow_is_refused_with_the_line(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError
+from pipelines.execution.changes import whole_as_changes
 from pipelines.execution.checking import run_checks
 from pipelines.execution.contracts import (
     broken_promise_told,
@@ -28,12 +29,16 @@ from pipelines.execution.handlers import produce
 from pipelines.execution.inputs import register_inputs, upstream_outputs
 from pipelines.execution.masks import with_masks
 from pipelines.execution.part_reads import reading_of
+from pipelines.execution.scopes import narrowed_looks
 from pipelines.execution.session import clone_session
+from pipelines.plan.changes import changes_seen
 from pipelines.results import CheckResult, DestinationState, WriteCounts
 from pipelines.utils.dq_checks import enforce
-from pipelines.utils.sql_runner import explain
+from pipelines.utils.sql_runner import explain, in_session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import SparkSession
 
     from pipelines.execution.context import Output, RunContext
@@ -86,7 +91,7 @@ def run_attempt(step: CompiledStep, context: RunContext, number: int) -> Outcome
     with reading_of(session, step, context, read, is_done=is_done) as reading, ExitStack() as kept:
         register_inputs(session, step, context, read, reading, kept)
         told = "" if is_done else _write(session, step, context, target, reading)
-        checks, failed = _check(session, step, context, target)
+        checks, failed = _check(session, step, context, target, read, reading, kept)
     output = target.keep() if failed is None else None
     return Outcome(
         output=output,
@@ -133,13 +138,24 @@ def _write(
 
 
 def _check(
-    session: SparkSession, step: CompiledStep, context: RunContext, target: Target
+    session: SparkSession,
+    step: CompiledStep,
+    context: RunContext,
+    target: Target,
+    read: Mapping[str, Output],
+    reading: Reading,
+    kept: ExitStack,
 ) -> tuple[tuple[CheckResult, ...], DataQualityError | None]:
     """Every check's result; where one failed, or cannot run, the write is undone."""
     if not step.checks:
         return (), None
     target.rows().createOrReplaceTempView(step.settings.name)
-    results, broken = run_checks(session, step, context)
+    for step_id, view in changes_seen(step, context.compiled.plan.graph).items():
+        if view not in reading.parts and step_id in read:
+            rows = whole_as_changes(read[step_id], context)
+            in_session(rows, session).createOrReplaceTempView(view)
+    looks = narrowed_looks(session, step, context, reading, target, kept)
+    results, broken = run_checks(session, step, context, looks)
     try:
         if broken is not None:
             raise broken

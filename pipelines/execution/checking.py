@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyspark import InheritableThread
@@ -13,12 +15,16 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.execution.context import RunContext
+    from pipelines.execution.scopes import Look, Scope
     from pipelines.plan.compile import CompiledCheck, CompiledStep
     from pipelines.results import CheckResult
 
 
 def run_checks(
-    session: SparkSession, step: CompiledStep, context: RunContext
+    session: SparkSession,
+    step: CompiledStep,
+    context: RunContext,
+    looks: Mapping[Scope, Look],
 ) -> tuple[tuple[CheckResult, ...], Exception | None]:
     """The results of ``step``'s checks, in its order, and what kept the first from being run.
 
@@ -28,8 +34,9 @@ def run_checks(
         session: the step's, in which what it wrote is a view.
         step: the step.
         context: of the run, whose slots it may use.
+        looks: how checks look that look at a part, by their scope.
     """
-    return _Checking(session, step, context).done()
+    return _Checking(session, step, context, looks).done()
 
 
 def runnable_check(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq_checks.Check:
@@ -51,8 +58,15 @@ def runnable_check(step: CompiledStep, check: CompiledCheck, judged: bool) -> dq
 
 
 class _Checking:
-    def __init__(self, session: SparkSession, step: CompiledStep, context: RunContext) -> None:
+    def __init__(
+        self,
+        session: SparkSession,
+        step: CompiledStep,
+        context: RunContext,
+        looks: Mapping[Scope, Look],
+    ) -> None:
         self._session, self._step, self._context = session, step, context
+        self._looks = looks
         self._left = deque(enumerate(step.checks))
         self._results: dict[int, CheckResult] = {}
         self._errors: dict[int, Exception] = {}
@@ -88,7 +102,12 @@ class _Checking:
             return  # another thread took the last one
         asked = runnable_check(self._step, check, self._context.judges_checks)
         try:
-            self._results[number] = dq_checks.run_check(self._session, asked)
+            look = self._looks.get(check.header.scope)
+            if look is None:
+                self._results[number] = dq_checks.run_check(self._session, asked)
+            else:
+                result = dq_checks.run_check(look.session, asked)
+                self._results[number] = replace(result, touched=look.touched)
         except Exception as error:
             self._errors[number] = error
             self._left.clear()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import StepError
 from pipelines.execution.changes import changes_since, whole_as_changes
 from pipelines.execution.reads import digest, outputs_read
+from pipelines.execution.scopes import scoped_checks
 from pipelines.execution.watermarks import Watermark, read_part, watched_sources
 from pipelines.plan.changes import changes_read, has_watermarks, keeps_parts, reads_in_part
 from pipelines.results import utc_now
@@ -39,6 +40,7 @@ class Reading:
         is_idle: whether nothing that the step reads has changed since its last commit.
         marks: what the commit says, so that the next run knows from where on to read.
         has_news: whether the marks say more than the last commit.
+        last: the commit from which on it reads; None where it reads all.
         notes: what a user should know of it.
     """
 
@@ -47,6 +49,7 @@ class Reading:
     is_idle: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
     has_news: bool = False
+    last: Commit | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -149,12 +152,14 @@ class _Reader:
             parts={**changes, **{part.view: part.rows for part in parts}},
             is_whole=last is None and not any(part.is_window for part in parts),
             is_idle=is_idle and self._reads_nothing_else(last),
+            last=last,
             has_news=last is None or not quiet or any(part.is_new for part in parts),
             marks={
                 "edition": self._step.edition,
                 "watermarks": {part.view: part.mark.said() for part in parts},
                 "read_versions": {one: self._outputs[one].identity for one in self._watched},
                 "read_whole": self._read_whole(),
+                "scopes": scoped_checks(self._step),
             },
             notes=tuple(notes),
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pipelines.plan.changes import changes_read
+from pipelines.plan.changes import changes_seen
 
 if TYPE_CHECKING:
     from pipelines.plan.compile import CompiledStep
@@ -24,7 +24,7 @@ def outputs_read(step: CompiledStep, graph: Graph) -> dict[str, frozenset[str]]:
     builds names with `identifier()`, may read all. A step that only the changes are read of has no
     names.
     """
-    words, changes = words_of(step), changes_read(step, graph)
+    words, changes = words_of(step), changes_seen(step, graph)
     above = graph.ancestors(step.id)
     read: dict[str, frozenset[str]] = {}
     for step_id, node in graph.steps.items():

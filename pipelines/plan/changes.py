@@ -9,7 +9,9 @@ from pipelines.lineage.columns import Column
 from pipelines.spec.steps import KEYED_MODES
 
 if TYPE_CHECKING:
-    from pipelines.plan.compile import CompiledPlan, CompiledStep
+    from collections.abc import Iterable
+
+    from pipelines.plan.compile import CompiledPlan, CompiledStep, Sql
     from pipelines.plan.graph import Graph
     from pipelines.spec.steps import Destination, Step
 
@@ -38,7 +40,16 @@ def names_of(step: Step) -> frozenset[str]:
 
 def changes_read(step: CompiledStep, graph: Graph) -> dict[str, str]:
     """The steps upstream whose changes the SQL of ``step`` reads, by id, with the views."""
-    words = {word.lower() for sql in step.queries for word in _VIEW.findall(sql.text)}
+    return _changes_in(step.queries, step, graph)
+
+
+def changes_seen(step: CompiledStep, graph: Graph) -> dict[str, str]:
+    """The same of its SQL and its checks; what only checks name is to them as if all had come."""
+    return _changes_in(step.statements, step, graph)
+
+
+def _changes_in(statements: Iterable[Sql], step: CompiledStep, graph: Graph) -> dict[str, str]:
+    words = {word.lower() for sql in statements for word in _VIEW.findall(sql.text)}
     if not words:
         return {}
     above = graph.ancestors(step.id)

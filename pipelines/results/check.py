@@ -54,6 +54,7 @@ class CheckResult:
         message: why it failed or could not run.
         description: the check's own words for what it guards.
         owner: whom to ask.
+        touched: how many values of its scope it looked at; None where it looked at all rows.
     """
 
     file: str
@@ -66,6 +67,7 @@ class CheckResult:
     message: str = ""
     description: str = ""
     owner: str = ""
+    touched: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The check with JSON types only."""
@@ -80,4 +82,5 @@ class CheckResult:
             "message": self.message,
             "description": self.description,
             "owner": self.owner,
+            "touched": self.touched,
         }

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pipelines.errors import Finding, near_names
 from pipelines.spec.expectations import parse_expectation
 
-HEADERS = ("expect", "severity", "description", "owner", "returns", "show", "warn_at", "error_at")
+HEADERS = ("expect", "severity", "description", "owner", "returns", "show", "warn_at", "error_at",
+           "scope")  # fmt: skip
 _HEADER = re.compile(r"--\s*([A-Za-z_]+)\s*:(?!//)\s*(.*?)\s*\Z")
 
 
@@ -20,6 +21,7 @@ class CheckHeader:
     Attributes:
         values: header -> text, only those that are there.
         show: columns whose values may stand unmasked in the log.
+        scope: columns of which each value is right or wrong whatever other rows there are.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -27,9 +29,12 @@ class CheckHeader:
     @property
     def show(self) -> tuple[str, ...]:
         """Columns that the check's author declares free of personal data."""
-        return tuple(
-            part.strip() for part in self.values.get("show", "").split(",") if part.strip()
-        )
+        return _listed(self.values.get("show", ""))
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """Columns, in lower case, of which each value is right or wrong by itself."""
+        return _listed(self.values.get("scope", "").lower())
 
 
 def read_check_header(text: str, file: str) -> tuple[CheckHeader, list[Finding]]:
@@ -69,12 +74,18 @@ def read_check_header(text: str, file: str) -> tuple[CheckHeader, list[Finding]]
     return CheckHeader(values), findings
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _problem(name: str, value: str) -> str:
     """What is wrong with a header's value; empty if nothing is."""
     if name == "severity" and value not in ("error", "warn"):
         return f"severity is 'error' or 'warn', not {value!r}"
     if name == "returns" and value not in ("value", "rows"):
         return f"returns is 'value' or 'rows', not {value!r}"
+    if name == "scope" and not _listed(value):
+        return "scope names no column"
     try:
         if name == "expect":
             parse_expectation(value)

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: education_organization_id, student_usi
 select
     student_usi,
     education_organization_id,

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: student_usi, school_id, entry_date
 select
     student_usi,
     school_id,

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: student_usi
 select
     student_usi,
     count(*) as row_count

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: school_hk
 with
 
 version as (

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: dim_school_id
 select
     dim_school_id,
     count(*) as row_count

@@ -2,6 +2,7 @@
 -- expect: value = 0
 -- severity: error
 -- owner: data-engineering
+-- scope: student_hk
 select count(*) as value
 from dim_student
 where dim_student_id is null

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: dim_student_id
 select
     dim_student_id,
     count(*) as row_count

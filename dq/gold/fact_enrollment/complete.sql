@@ -3,6 +3,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: value
+-- scope: enrollment_hk
 with
 
 latest as (

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: enrollment_hk
 select
     fact_enrollment.dim_student_id,
     fact_enrollment.dim_school_id,

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: enrollment_hk
 select
     enrollment_hk,
     count(*) as row_count

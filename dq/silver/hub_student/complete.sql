@@ -3,7 +3,7 @@
 -- owner: data-engineering
 -- returns: rows
 select students.student_unique_id
-from students
+from students__changes as students
 left anti join hub_student
     on upper(trim(students.student_unique_id)) = upper(hub_student.student_unique_id)
-where trim(students.student_unique_id) <> ''
+where students._change_type <> 'delete' and trim(students.student_unique_id) <> ''

@@ -7,6 +7,8 @@ select
     enrollments.school_id,
     enrollments.entry_date
 from enrollments
+left semi join touched
+    on enrollments.student_usi = touched.student_usi
 inner join students
     on enrollments.student_usi = students.student_usi
 left semi join schools

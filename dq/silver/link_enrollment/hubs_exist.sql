@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: enrollment_hk
 select
     link_enrollment.enrollment_hk,
     hub_student.student_hk is not null as has_student,

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: enrollment_hk
 select sat_enrollment.enrollment_hk
 from sat_enrollment
 left anti join link_enrollment

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: enrollment_hk
 select
     enrollment_hk,
     load_date,

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: school_hk
 select sat_school.school_hk
 from sat_school
 left anti join hub_school

@@ -2,6 +2,7 @@
 -- severity: error
 -- owner: data-engineering
 -- returns: rows
+-- scope: student_hk
 select sat_student_demographics.student_hk
 from sat_student_demographics
 left anti join hub_student

@@ -23,7 +23,7 @@ from pipelines.execution.analysis.watched import unfit_to_watch
 from pipelines.execution.reads import outputs_read
 from pipelines.execution.session import clone_session
 from pipelines.lineage.flow_columns import AnalysedStep, Analysis
-from pipelines.plan.changes import CHANGE_COLUMNS, changes_read
+from pipelines.plan.changes import CHANGE_COLUMNS, changes_seen
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -128,7 +128,7 @@ class _FlowAnalysis:
         inputs: dict[str, Columns] = {}
         origins: dict[str, str] = {}
         unknown: set[str] = set()
-        changes = changes_read(step, self._compiled.plan.graph)
+        changes = changes_seen(step, self._compiled.plan.graph)
         for upstream, names in outputs_read(step, self._compiled.plan.graph).items():
             columns = self._done[upstream].columns if upstream in self._done else None
             views: dict[str, Columns] = dict.fromkeys(names, ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import DestinationError
@@ -59,6 +59,7 @@ class DeltaTarget:
         self.after = self.before
         self.counts = WriteCounts()
         self.changed = False
+        self.touched: Sequence[DataFrame] | None = None
 
     def find_own_write(self) -> bool:
         own = self._own.of_batch()
@@ -86,6 +87,7 @@ class DeltaTarget:
     def write(self, product: Product) -> None:
         reading = product.reading
         if reading.is_idle:
+            self.touched = ()
             return
         self._said = {**self._stamp, **reading.marks}
         self._context.refuse_if_lost()
@@ -186,12 +188,9 @@ class DeltaTarget:
 
     def _write_change(self, keyed: KeyedWrite, existing: StructType) -> None:
         """What of a result is new to the table, by keys; nothing where nothing is."""
-        if self._destination.mode == "insert_new":
-            with keyed.new_rows(self._log.sql_name) as rows:
-                self._write_rows(rows, "append", True)
-            return
         with keyed.change(self._log.sql_name, existing) as change:
-            if not change.rows:
+            self.touched = change.touched
+            if change.is_nothing:
                 return
             if change.added is not None:
                 self._write_rows(change.added, "append", True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DestinationError
@@ -35,6 +35,7 @@ class FilesTarget:
         self._is_staged = False
         self.counts = WriteCounts()
         self.changed = False
+        self.touched: Sequence[DataFrame] | None = None
 
     def find_own_write(self) -> bool:
         said = self._files.stamp()

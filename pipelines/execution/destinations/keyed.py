@@ -34,17 +34,26 @@ _WITH_CANDIDATES = frozenset({"scd2", "satellite"})
 
 @dataclass(frozen=True)
 class Change:
-    """What a result changes in its table, nothing left to find out.
+    """What a result changes in its table.
 
     Attributes:
-        rows: how many rows of the table come, go or change.
         added: the rows, where they are all new and have only to be appended.
         merge: the statement that writes them, where they are not.
+        touched: frames that have the rows that come, go or change, and outlast this change; None
+            where they are too many. Nothing changes where there are none.
     """
 
-    rows: int
     added: DataFrame | None = None
     merge: str = ""
+    touched: tuple[DataFrame, ...] | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no row of the table comes, goes or changes."""
+        return self.touched == ()
+
+
+_NOTHING = Change(touched=())
 
 
 class KeyedWrite:
@@ -110,42 +119,47 @@ class KeyedWrite:
         return self._run(self._audit.around(self._rendered(self._mode)))
 
     @contextmanager
-    def new_rows(self, target: str) -> Iterator[DataFrame]:
-        """For `insert_new`: the rows whose keys ``target`` has not."""
-        with ExitStack() as stack:
-            _, few = self._source(stack)
-            names = {"target": target, "stored": target, "few": few}
-            yield self._run(self._audit.around(self._rendered(self._mode, **names)))
-
-    @contextmanager
     def change(self, target: str, existing: StructType) -> Iterator[Change]:
         """What changes in ``target``, which has the columns ``existing``."""
-        self._audit.refuse_if_missing(existing, where=self._step.id)
-        names: dict[str, Any] = {"target": target, "stored": self._stored(target, existing)}
+        is_insert = self._mode == "insert_new"
+        if not is_insert:
+            self._audit.refuse_if_missing(existing, where=self._step.id)
         with ExitStack() as stack:
-            is_empty, names["few"] = self._source(stack)
+            is_empty, few = self._source(stack)
             if is_empty:
-                yield Change(0)
-                return
-            late = False
-            if self._mode in _WITH_CANDIDATES:
-                found, count = self._kept(
-                    stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names
-                )
-                if not count:
-                    yield Change(0)
-                    return
-                names["candidates"] = _CANDIDATES_VIEW
-                plain = self._run(self._rendered(f"{self._mode}_not_plain", **names)).isEmpty()
-                late = not plain and not found.where("__late").isEmpty()
-                names |= {"plain": plain, "late": late}
-            changes, rows = self._kept(stack, self._mode, _CHANGES_VIEW, names)
-            if self._mode == "satellite" and not late:
-                yield Change(rows, added=self._audit.onto(changes))
+                yield _NOTHING
+            elif is_insert:
+                yield self._new_rows(stack, target, few)
             else:
-                match = [*self._keys, *self._instant]
-                merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
-                yield Change(rows, merge=merge)
+                names = {"target": target, "stored": self._stored(target, existing), "few": few}
+                yield self._changed_rows(stack, names)
+
+    def _new_rows(self, stack: ExitStack, target: str, few: bool) -> Change:
+        """For `insert_new`: the rows whose keys ``target`` has not."""
+        names = {"target": target, "stored": target, "few": few}
+        if not few:
+            return Change(added=self._run(self._audit.around(self._rendered(self._mode, **names))))
+        rows, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
+        return Change(added=self._audit.onto(rows), touched=_touched(rows, count))
+
+    def _changed_rows(self, stack: ExitStack, names: dict[str, Any]) -> Change:
+        """For all other modes."""
+        late = False
+        if self._mode in _WITH_CANDIDATES:
+            found, count = self._kept(stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names)
+            if not count:
+                return _NOTHING
+            names["candidates"] = _CANDIDATES_VIEW
+            plain = self._run(self._rendered(f"{self._mode}_not_plain", **names)).isEmpty()
+            late = not plain and not found.where("__late").isEmpty()
+            names |= {"plain": plain, "late": late}
+        changes, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
+        touched = _touched(changes, count)
+        if self._mode == "satellite" and not late:
+            return Change(added=self._audit.onto(changes), touched=touched)
+        match = [*self._keys, *self._instant]
+        merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
+        return Change(merge=merge, touched=touched)
 
     def _source(self, stack: ExitStack) -> tuple[bool, bool]:
         """Makes the view of the result; whether a part has no rows, and whether it has few.
@@ -285,6 +299,13 @@ class KeyedWrite:
                 where=self._step.id,
                 hint="leave it out, and name the column that says when a row changed: sequence_by",
             )
+
+
+def _touched(rows: DataFrame, count: int) -> tuple[DataFrame, ...] | None:
+    """``rows`` where they stay at hand, being values in a plan; nothing where there are none."""
+    if not count:
+        return ()
+    return None if rows.is_cached else (rows,)
 
 
 def _quoted(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """A destination while one attempt of a step works on it."""
+    """A destination while one attempt of a step works on it.
+
+    Attributes:
+        counts: rows written, updated, deleted.
+        changed: whether anything was written.
+        touched: frames that have the rows that the write changed, by their keys; None where they
+            are not at hand.
+    """
 
     counts: WriteCounts
     changed: bool
+    touched: Sequence[DataFrame] | None
 
     def find_own_write(self) -> bool:
         """Whether this batch's step, as it is now and from what it reads now, has written already.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DestinationError
@@ -32,6 +32,7 @@ class ViewTarget:
         self._shared = f"{step.id.replace('.', '__')}__{run}"
         self.counts = WriteCounts()
         self.changed = True
+        self.touched: Sequence[DataFrame] | None = None
 
     def find_own_write(self) -> bool:
         return False

@@ -11,7 +11,7 @@ from pipelines.errors import PipelineError, near_names
 from pipelines.execution.analysis import raw_inputs
 from pipelines.execution.reads import outputs_read
 from pipelines.execution.sql_tests.typed_rows import BoundRows, RowsPlace, bind_rows, listed
-from pipelines.plan.changes import CHANGE_COLUMNS, changes_read
+from pipelines.plan.changes import CHANGE_COLUMNS, changes_seen
 from pipelines.utils.sql_runner import parse
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class _Binding:
     def _changes(self) -> dict[str, str]:
         """The views of changes that the step reads, by the name of the upstream step."""
         graph = self._plan.plan.graph
-        read = changes_read(self._step, graph)
+        read = changes_seen(self._step, graph)
         return {graph.steps[step_id].step.name: view for step_id, view in read.items()}
 
     def _unknown(self, known: Mapping[str, Columns]) -> list[str]:

@@ -6,25 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TemplateError, near_names
 from pipelines.plan.changes import changes_view
-from pipelines.plan.compile.compiled import (
-    CompiledCheck,
-    CompiledStep,
-    Sql,
-    absolute_path,
-    in_named_file,
-)
-from pipelines.spec.check_file import read_check_header
-from pipelines.spec.expectations import parse_expectation
-from pipelines.spec.steps import DqCheck, Step, is_sql_file
+from pipelines.plan.compile.checks import CheckCompiler
+from pipelines.plan.compile.compiled import CompiledStep, Sql, absolute_path
+from pipelines.spec.steps import Step, is_sql_file
 from pipelines.spec.templated import is_template
 from pipelines.spec.validation import validate
 
 if TYPE_CHECKING:
+    from pipelines.plan.compile.compiled import CompiledCheck
     from pipelines.plan.compile.templates import Place, Templates
     from pipelines.plan.graph import StepNode
     from pipelines.plan.plan import Plan, PlannedStep
@@ -101,8 +94,9 @@ class StepCompiler:
             statement = self._sql(view.query, names, (*place, "pre_views", number, "query"))
             if statement is not None:
                 pre_view_sql[view.name] = statement
+        compiler = CheckCompiler(templates, names, settings.destination)
         checks = [
-            self._check(check, names, (*place, "dq_checks", number))
+            compiler.compile(check, (*place, "dq_checks", number))
             for number, check in enumerate(settings.dq_checks)
         ]
         script = ""
@@ -169,40 +163,6 @@ class StepCompiler:
         if query is None:
             return None
         return self._templates.sql_file(query, names, place) if is_sql_file(query) else Sql(query)
-
-    def _check(
-        self, check: DqCheck, names: Mapping[str, Any], place: Place
-    ) -> CompiledCheck | None:
-        params = {**names["params"], **check.params}
-        seen = {**names, "params": params, "changes": _refuse_changes}
-        sql = self._templates.sql_file(check.file, seen, place)
-        if sql is None:
-            return None
-        header, findings = read_check_header(sql.text, sql.file)
-        if findings:
-            for finding in findings:
-                line, column = sql.in_template(finding.line, finding.column)
-                self._templates.findings.append(
-                    in_named_file(replace(finding, line=line, column=column),
-                                  self._templates.document, place)
-                )  # fmt: skip
-            return None
-        values = header.values
-        says_limit = check.warn_at is not None or check.error_at is not None
-        expect = check.expect or (None if says_limit else values.get("expect"))
-        warn_at, error_at = check.warn_at, check.error_at
-        if expect is None and not says_limit:
-            warn_at = float(values["warn_at"]) if "warn_at" in values else None
-            error_at = float(values["error_at"]) if "error_at" in values else None
-        return CompiledCheck(
-            sql=sql,
-            expectation=parse_expectation(expect) if expect else None,
-            severity=check.severity or values.get("severity", "error"),
-            warn_at=warn_at,
-            error_at=error_at,
-            returns=values.get("returns", ""),
-            header=header,
-        )
 
     def _settled(self, settings: Step) -> Step:
         """``settings`` with absolute paths, and with what the flow says for all steps."""
@@ -284,10 +244,6 @@ class StepCompiler:
         told = [request.run_id, *self._places, *days]
         told += [batch_id] if len(batch_id) >= _LEAST_BATCH_ID else []
         return _digest(content, told)[:16]
-
-
-def _refuse_changes(name: str) -> str:
-    raise TemplateError(f"changes({name!r}): a check looks at whole tables")
 
 
 def _digest(content: Mapping[str, Any], leave_out: Iterable[str]) -> str:

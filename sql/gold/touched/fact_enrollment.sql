@@ -2,6 +2,9 @@
 select enrollment_hk
 from sat_enrollment__changes
 union
+select enrollment_hk
+from link_enrollment__changes
+union
 select link_enrollment.enrollment_hk
 from link_enrollment
 left semi join dim_student__changes as student

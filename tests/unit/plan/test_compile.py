@@ -432,3 +432,22 @@ def test_changes_when_named_in_sql_then_it_is_a_view_of_the_step_and_that_keeps_
     assert changes_read(totals, compiled.plan.graph) == {orders: "orders__changes"}
     assert outputs_read(totals, compiled.plan.graph) == {orders: frozenset()}
     assert changes_wanted(compiled) == {orders}
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "told"),
+    [
+        ("-- severity: warn\n-- scope: id", 2, "must be of severity 'error'"),
+        ("-- expect: value < 9\n-- scope: id", 2, "expect value = 0"),
+        ("-- error_at: 5\n-- scope: id", 2, "expect value = 0"),
+        ("-- scope: id, idd", 1, "names 'idd', which is no key"),
+    ],
+)
+def test_scope_when_what_was_not_touched_would_be_forgotten_then_it_is_refused_with_the_line(
+    project: Callable[..., Project], header: str, line: int, told: str
+) -> None:
+    steps = f"{DAILY}  dq_checks: [dq/part.sql]\n"
+    made = project(steps, HEAD, {**DAILY_FILES, "dq/part.sql": f"{header}\nselect 1"})
+    (found,) = _findings(made)
+    assert (found.code, found.file, found.line) == ("bad-header", "dq/part.sql", line)
+    assert told in found.message

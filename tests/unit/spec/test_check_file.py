@@ -13,6 +13,7 @@ FULL = """\
 -- owner: data-office
 -- returns: value
 -- show: school_id, year ,,
+-- scope: Student_HK, day
 select count(*) from students
 """
 
@@ -32,6 +33,7 @@ def test_header_when_all_is_said_then_all_is_read() -> None:
     assert header.values["owner"] == "data-office"
     assert header.values["returns"] == "value"
     assert header.show == ("school_id", "year")
+    assert header.scope == ("student_hk", "day")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,172 @@
+"""What checks with a scope look at: after a run that read a part, only what it touched.
+
+A check with a scope says of itself that rows are right or wrong by the values of some keys,
+whatever other rows there are. So rows of values that a run did not touch are as right as they were,
+if they were found right before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pipelines.execution.reads import digest, outputs_read
+from pipelines.execution.session import clone_session
+from pipelines.plan.changes import changes_read
+from pipelines.plan.table_commits import HARMLESS
+from pipelines.utils.sql_runner import DeltaLog, in_session, kept_rows
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from pipelines.execution.context import RunContext
+    from pipelines.execution.destinations import Target
+    from pipelines.execution.part_reads import Reading
+    from pipelines.plan.compile import CompiledStep
+
+Scope = tuple[str, ...]
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How checks of one scope look at the tables.
+
+    Attributes:
+        session: in which they run.
+        touched: how many values of the scope they look at.
+    """
+
+    session: SparkSession
+    touched: int
+
+
+def narrowed_looks(
+    session: SparkSession,
+    step: CompiledStep,
+    context: RunContext,
+    reading: Reading,
+    target: Target,
+    kept: ExitStack,
+) -> dict[Scope, Look]:
+    """How the checks of ``step`` are to look, by scope; those that are missing look at all rows.
+
+    Touched are the values in rows that the step changed in its table, in the changes upstream that
+    it read, and in pre_views that it kept, which tell what these touch. A narrowed session has the
+    views of ``session``; those that have all columns of the scope show the rows of touched values.
+
+    Args:
+        session: the step's, in which what it wrote is a view.
+        step: the step.
+        context: of the run.
+        reading: how it read what it watches.
+        target: what it wrote.
+        kept: lets go of what is kept for the checks.
+    """
+    return _Narrowing(session, step, context, reading, target, kept).looks()
+
+
+def scoped_checks(step: CompiledStep) -> str:
+    """What tells the checks of ``step`` that have a scope from what they were before an edit."""
+    return digest({one.sql.file: one.sql.text for one in step.checks if one.header.scope})
+
+
+class _Narrowing:
+    def __init__(
+        self,
+        session: SparkSession,
+        step: CompiledStep,
+        context: RunContext,
+        reading: Reading,
+        target: Target,
+        kept: ExitStack,
+    ) -> None:
+        self._session, self._step, self._context = session, step, context
+        self._reading, self._target, self._kept = reading, target, kept
+        self._graph = context.compiled.plan.graph
+
+    def looks(self) -> dict[Scope, Look]:
+        scopes = dict.fromkeys(one.header.scope for one in self._step.checks if one.header.scope)
+        written = self._target.touched
+        if not scopes or written is None or not self._is_rest_right():
+            return {}
+        touched = self._touched(written)
+        looks = {scope: self._look(scope, touched) for scope in scopes}
+        return {scope: look for scope, look in looks.items() if look is not None}
+
+    def _is_rest_right(self) -> bool:
+        """Whether the table as it stood had passed these checks, and only we have changed it since.
+
+        A step is marked as done once its checks have passed; its last commit may be of a run that
+        did not live to see that.
+        """
+        step, context, last = self._step, self._context, self._reading.last
+        before = self._target.state().version_before
+        if last is None or self._reading.is_whole or before is None:
+            return False
+        if context.checkpoints is None or context.has_neighbours:
+            return False
+        if last.user_metadata.get("scopes") != scoped_checks(step):
+            return False
+        batch = str(last.user_metadata["batch_id"])
+        marker = context.checkpoints.markers(batch, [step.id]).get(step.id)
+        if marker is None or (marker.version_after or 0) < last.version:
+            return False
+        since = DeltaLog(self._session, step.table).standing(after=last.version)
+        return all(one.operation in HARMLESS for one in since if one.version <= before)
+
+    def _touched(self, written: Sequence[DataFrame]) -> list[DataFrame]:
+        """Frames with what the run touched, each with some columns of its own."""
+        parts, views = self._reading.parts, changes_read(self._step, self._graph).values()
+        read = [parts[view] for view in views if view in parts]
+        kept = [] if self._reading.is_idle else self._step.settings.pre_views
+        told = [self._session.table(view.name) for view in kept if view.keep]
+        # Where nothing was written, the table itself still has the columns of a scope.
+        own = written or [self._session.table(self._step.settings.name).limit(0)]
+        return [*own, *read, *told]
+
+    def _look(self, scope: Scope, touched: Sequence[DataFrame]) -> Look | None:
+        """How checks of ``scope`` look; None where more is touched than a plan should hold."""
+        selected = [
+            in_session(frame, self._session).select(*map(_quoted, scope))
+            for frame in touched
+            if _has(frame, scope)
+        ]
+        values, count = kept_rows(reduce(lambda one, other: one.union(other), selected).distinct())
+        if values.is_cached:
+            values.unpersist()
+            return None
+        inner = clone_session(self._session, {})
+        for name, shared in self._views(scope).items():
+            rows = self._session.table(name)
+            if not _has(rows, scope):
+                continue
+            same = [rows[_quoted(one)].eqNullSafe(values[_quoted(one)]) for one in scope]
+            rows = rows.join(values, same, "left_semi") if count else rows.limit(0)
+            if shared and count:
+                rows, _ = kept_rows(rows)
+                self._kept.callback(rows.unpersist)
+            in_session(rows, inner).createOrReplaceTempView(name)
+        return Look(inner, count)
+
+    def _views(self, scope: Scope) -> dict[str, bool]:
+        """The tables that checks of ``scope`` may read, and whether several read the same."""
+        checks = [one for one in self._step.checks if one.header.scope == scope]
+        words = [{word.lower() for word in _WORD.findall(one.sql.text)} for one in checks]
+        upstream = outputs_read(self._step, self._graph).values()
+        names = [self._step.settings.name, *(name for names in upstream for name in names)]
+        readers = {name: sum(name.lower() in one for one in words) for name in names}
+        return {name: count > 1 for name, count in readers.items() if count}
+
+
+def _has(frame: DataFrame, columns: Sequence[str]) -> bool:
+    return {name.lower() for name in frame.columns}.issuperset(columns)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

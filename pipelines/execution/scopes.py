@@ -17,7 +17,7 @@ from pipelines.execution.reads import digest, outputs_read
 from pipelines.execution.session import clone_session
 from pipelines.plan.changes import changes_read
 from pipelines.plan.table_commits import HARMLESS
-from pipelines.utils.sql_runner import DeltaLog, in_session, kept_rows
+from pipelines.utils.sql_runner import DeltaLog, computed, in_session, kept_rows
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Scope = tuple[str, ...]
 _WORD = re.compile(r"\w+")
+_MOST_VALUES = 250_000
+"""So many are some tens of megabytes, sent to all who read a large table."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,14 @@ class _Narrowing:
             for frame in touched
             if _has(frame, scope)
         ]
-        values, count = kept_rows(reduce(lambda one, other: one.union(other), selected).distinct())
-        if values.is_cached:
-            values.unpersist()
+        found, count = kept_rows(reduce(lambda one, other: one.union(other), selected).distinct())
+        if count > _MOST_VALUES:
+            found.unpersist()
             return None
+        values = found
+        if found.is_cached:
+            values, _ = computed(found)
+            found.unpersist()
         inner = clone_session(self._session, {})
         for name, shared in self._views(scope).items():
             rows = self._session.table(name)

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.results import WriteCounts
+from pipelines.utils.sql_runner import statements
 from tests.history_model import Told, Version, replayed, satellite_after, spliced
 
 if TYPE_CHECKING:
@@ -207,18 +208,25 @@ def test_scd2_when_batches_come_in_any_order_then_as_the_model(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("own_template", [False, True])
+@pytest.mark.parametrize("how", ["few rows", "many rows", "own template"])
 @pytest.mark.parametrize(("tracked", "keeps_nulls"), [(("a",), True), (("a", "b"), False)])
 def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
-    table: Any, tracked: Sequence[str], keeps_nulls: bool, own_template: bool
+    table: Any,
+    tracked: Sequence[str],
+    keeps_nulls: bool,
+    how: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if how == "many rows":  # more than are kept as values
+        monkeypatch.setattr(statements, "_FEW_ROWS", 0)
+        monkeypatch.setattr(statements, "_FEW_BYTES", 0)
     more = {} if len(tracked) > 1 else {"track_history_on": list(tracked)}
 
     @few
     @given(seeds)
     def holds(seed: int) -> None:
         loaded = scd2(table, ignore_null_updates=not keeps_nulls, **more)
-        if own_template:  # one that knows nothing of the short way
+        if how == "own template":  # one that knows nothing of the short way
             engine = (TEMPLATES / "scd2.sql.j2").read_text()
             assert "elif plain" in engine
             own = engine.replace("elif plain", "elif false")

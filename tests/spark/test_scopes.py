@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipelines.execution import scopes
 from pipelines.utils.sql_runner import statements
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ def test_scope_when_files_were_only_put_together_since_then_the_rest_is_still_ri
 def test_scope_when_more_is_touched_than_a_plan_should_hold_then_all_rows_are_looked_at(
     made: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "_FEW_ROWS", 2)
+    monkeypatch.setattr(statements, "_FEW_ROWS", 1)
     monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    monkeypatch.setattr(scopes, "_MOST_VALUES", 2)
     put(made, "(4, 'd', false), (5, 'e', false), (6, 'f', false)")
     assert touched(day(made, 2)) == [None] * 4
     put(made, "(7, 'g', false), (8, 'h', false)")

@@ -144,7 +144,7 @@ class KeyedWrite:
 
     def _changed_rows(self, stack: ExitStack, names: dict[str, Any]) -> Change:
         """For all other modes."""
-        late = False
+        late = follows = False
         if self._mode in _WITH_CANDIDATES:
             found, count = self._kept(stack, f"{self._mode}_candidates", _CANDIDATES_VIEW, names)
             if not count:
@@ -153,8 +153,17 @@ class KeyedWrite:
             plain = self._run(self._rendered(f"{self._mode}_not_plain", **names)).isEmpty()
             late = not plain and not found.where("__late").isEmpty()
             names |= {"plain": plain, "late": late}
-        changes, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
-        touched = _touched(changes, count)
+            follows = self._mode == "scd2" and plain and found.is_cached
+        if follows:  # from candidates, row by row, and these are kept already
+            changes = self._view(self._mode, _CHANGES_VIEW, names)
+            touched = None
+            is_nothing = changes.isEmpty()
+        else:
+            changes, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
+            touched = _touched(changes, count)
+            is_nothing = not count
+        if is_nothing:
+            return _NOTHING
         if self._mode == "satellite" and not late:
             return Change(added=self._audit.onto(changes), touched=touched)
         match = [*self._keys, *self._instant]
@@ -182,6 +191,12 @@ class KeyedWrite:
         stack.callback(rows.unpersist)
         rows.createOrReplaceTempView(view)
         return rows, count
+
+    def _view(self, template: str, view: str, names: Mapping[str, Any]) -> DataFrame:
+        """The rows that ``template`` gives, computed whenever they are read."""
+        rows = self._run(self._rendered(template, **names))
+        rows.createOrReplaceTempView(view)
+        return rows
 
     def _stored(self, target: str, existing: StructType) -> str:
         """The table's rows to select from, with nulls for columns that it is about to get."""
@@ -302,7 +317,7 @@ class KeyedWrite:
 
 
 def _touched(rows: DataFrame, count: int) -> tuple[DataFrame, ...] | None:
-    """``rows`` where they stay at hand, being values in a plan; nothing where there are none."""
+    """``rows`` where they stay at hand, being values in a plan; none where there are none."""
     if not count:
         return ()
     return None if rows.is_cached else (rows,)

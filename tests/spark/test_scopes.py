@@ -151,13 +151,22 @@ def test_scope_when_files_were_only_put_together_since_then_the_rest_is_still_ri
 def test_scope_when_more_is_touched_than_a_plan_should_hold_then_all_rows_are_looked_at(
     made: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "_FEW_ROWS", 1)
-    monkeypatch.setattr(statements, "_FEW_BYTES", 0)
     monkeypatch.setattr(scopes, "_MOST_VALUES", 2)
     put(made, "(4, 'd', false), (5, 'e', false), (6, 'f', false)")
     assert touched(day(made, 2)) == [None] * 4
-    put(made, "(7, 'g', false), (8, 'h', false)")
+    replace_raw(made, "(7, 'g', false), (8, 'h', false)")
     assert touched(day(made, 3)) == [2, 2, 2, None]
+
+
+def test_scope_when_what_is_touched_had_to_be_cached_then_it_is_looked_at_all_the_same(
+    made: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "_FEW_ROWS", 2)
+    monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    put(made, "(4, 'd', false), (5, 'e', false), (6, 'lost', false)")
+    ran = day(made, 2)
+    assert touched(ran) == [3, 3, 3, None]
+    assert checks(ran)["complete.sql"].value == 1
 
 
 def test_scope_when_there_are_no_checkpoints_or_all_is_built_anew_then_all_rows_are_looked_at(

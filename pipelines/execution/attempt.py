@@ -154,7 +154,7 @@ def _check(
         if view not in reading.parts and step_id in read:
             rows = whole_as_changes(read[step_id], context)
             in_session(rows, session).createOrReplaceTempView(view)
-    looks = narrowed_looks(session, step, context, reading, target, kept)
+    looks = narrowed_looks(session, step, context, read, reading, target, kept)
     results, broken = run_checks(session, step, context, looks)
     try:
         if broken is not None:

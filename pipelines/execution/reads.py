@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pipelines.plan.changes import changes_seen
 
 if TYPE_CHECKING:
-    from pipelines.plan.compile import CompiledStep
+    from pipelines.plan.compile import CompiledStep, Sql
     from pipelines.plan.graph import Graph
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,9 +39,12 @@ def outputs_read(step: CompiledStep, graph: Graph) -> dict[str, frozenset[str]]:
 
 def words_of(step: CompiledStep) -> frozenset[str] | None:
     """Every word of the step's SQL and checks, in lower case; None where names may be built."""
-    if step.settings.script is not None:
-        return None
-    words = frozenset(word.lower() for sql in step.statements for word in _WORD.findall(sql.text))
+    return None if step.settings.script is not None else words_in(step.statements)
+
+
+def words_in(statements: Iterable[Sql]) -> frozenset[str] | None:
+    """Every word of ``statements``, in lower case; None where they may build names."""
+    words = frozenset(word.lower() for sql in statements for word in _WORD.findall(sql.text))
     return None if "identifier" in words else words
 
 

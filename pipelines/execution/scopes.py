@@ -7,15 +7,14 @@ if they were found right before.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pipelines.execution.reads import digest, outputs_read
+from pipelines.execution.reads import digest, outputs_read, words_in
 from pipelines.execution.session import clone_session
-from pipelines.plan.changes import changes_read
+from pipelines.plan.changes import changes_read, changes_seen
 from pipelines.plan.table_commits import HARMLESS
 from pipelines.utils.sql_runner import DeltaLog, computed, in_session, kept_rows
 
@@ -24,13 +23,12 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from pipelines.execution.context import RunContext
+    from pipelines.execution.context import Output, RunContext
     from pipelines.execution.destinations import Target
     from pipelines.execution.part_reads import Reading
     from pipelines.plan.compile import CompiledStep
 
 Scope = tuple[str, ...]
-_WORD = re.compile(r"\w+")
 _MOST_VALUES = 250_000
 """So many are some tens of megabytes, sent to all who read a large table."""
 
@@ -52,6 +50,7 @@ def narrowed_looks(
     session: SparkSession,
     step: CompiledStep,
     context: RunContext,
+    read: Mapping[str, Output],
     reading: Reading,
     target: Target,
     kept: ExitStack,
@@ -66,11 +65,12 @@ def narrowed_looks(
         session: the step's, in which what it wrote is a view.
         step: the step.
         context: of the run.
+        read: the outputs upstream whose views it has, by step id.
         reading: how it read what it watches.
         target: what it wrote.
         kept: lets go of what is kept for the checks.
     """
-    return _Narrowing(session, step, context, reading, target, kept).looks()
+    return _Narrowing(session, step, context, read, reading, target, kept).looks()
 
 
 def scoped_checks(step: CompiledStep) -> str:
@@ -84,12 +84,13 @@ class _Narrowing:
         session: SparkSession,
         step: CompiledStep,
         context: RunContext,
+        read: Mapping[str, Output],
         reading: Reading,
         target: Target,
         kept: ExitStack,
     ) -> None:
         self._session, self._step, self._context = session, step, context
-        self._reading, self._target, self._kept = reading, target, kept
+        self._read, self._reading, self._target, self._kept = read, reading, target, kept
         self._graph = context.compiled.plan.graph
 
     def looks(self) -> dict[Scope, Look]:
@@ -161,12 +162,17 @@ class _Narrowing:
         return Look(inner, count)
 
     def _views(self, scope: Scope) -> dict[str, bool]:
-        """The tables that checks of ``scope`` may read, and whether several read the same."""
-        checks = [one for one in self._step.checks if one.header.scope == scope]
-        words = [{word.lower() for word in _WORD.findall(one.sql.text)} for one in checks]
-        upstream = outputs_read(self._step, self._graph).values()
-        names = [self._step.settings.name, *(name for names in upstream for name in names)]
-        readers = {name: sum(name.lower() in one for one in words) for name in names}
+        """The views that checks of ``scope`` may read, and whether several read the same."""
+        step, graph = self._step, self._graph
+        names = {step.settings.name, *(view.name for view in step.settings.pre_views)}
+        names.update(
+            *(names for one, names in outputs_read(step, graph).items() if one in self._read)
+        )
+        names |= {view for one, view in changes_seen(step, graph).items() if one in self._read}
+        checks = [words_in([one.sql]) for one in step.checks if one.header.scope == scope]
+        readers = {
+            name: sum(words is None or name.lower() in words for words in checks) for name in names
+        }
         return {name: count > 1 for name, count in readers.items() if count}
 
 

@@ -261,3 +261,39 @@ def test_check_when_it_reads_changes_then_they_are_what_its_own_step_read(
     replace_raw(made, "(3, 'c', false)")
     second = day(made, 2)
     assert [checks(second, step)["came.sql"].value for step in ("part", "whole")] == [1, 3]
+
+
+MANY_VIEWS = """
+- name: people
+  source: {type: delta, path: "{{ base_path }}/raw", query: "select id, name from people"}
+  destination: {path: "{{ base_path }}/people", mode: scd1, keys: [id]}
+- name: others
+  source: {type: delta, path: "{{ base_path }}/raw", query: "select id, name from others"}
+  destination: {path: "{{ base_path }}/others", mode: scd1, keys: [id]}
+- name: latest
+  depends_on: [people, others]
+  pre_views: [{name: everyone, query: select id from people}]
+  source: {type: delta, query: "select id, name from {{ changes('people') }}"}
+  destination: {path: "{{ base_path }}/latest", mode: scd1, keys: [id]}
+  dq_checks: [dq/pre_view.sql, dq/changes.sql, dq/built.sql]
+"""
+MISSING = "-- scope: id\nselect id from %s left anti join latest using (id)"
+MANY_VIEWS_FILES = {
+    "dq/pre_view.sql": MISSING % "everyone",
+    "dq/changes.sql": MISSING % "{{ changes('others') }}",
+    "dq/built.sql": MISSING % "identifier('peo' || 'ple')",
+}
+
+
+def test_scope_when_a_check_reads_other_views_then_all_that_have_its_columns_are_narrowed(
+    project: Callable[..., Project],
+) -> None:
+    made = project(MANY_VIEWS, files=MANY_VIEWS_FILES)
+    replace_raw(made, "(1, 'a', false), (2, 'b', false)")
+    day(made, 1)
+    replace_raw(made, "(3, 'c', false)")
+    ran = day(made, 2)
+    assert touched(ran) == [1, 1, 1]
+    assert {name: check.value for name, check in checks(ran).items()} == {
+        "pre_view.sql": 0, "changes.sql": 0, "built.sql": 0,
+    }  # fmt: skip

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipelines.errors import DestinationError, near_names
 from pipelines.spec.steps import HISTORY_COLUMNS
@@ -26,6 +26,7 @@ _CANDIDATES_VIEW = "__candidates"
 _CHANGES_VIEW = "__changes"
 _FEW_ROWS = 100_000
 """Up to so many rows are sent to all who read a large table: it need not be sorted to meet them."""
+Touched: TypeAlias = "tuple[DataFrame, ...] | None"
 _NOT_COMPARABLE = ("map", "variant", "geometry", "geography")
 _DAY_TYPES = ("date", "timestamp", "timestamp_ntz")
 # Modes whose comparison with the table goes in two steps.
@@ -45,7 +46,7 @@ class Change:
 
     added: DataFrame | None = None
     merge: str = ""
-    touched: tuple[DataFrame, ...] | None = None
+    touched: Touched = None
 
     @property
     def is_nothing(self) -> bool:
@@ -139,8 +140,8 @@ class KeyedWrite:
         names = {"target": target, "stored": target, "few": few}
         if not few:
             return Change(added=self._run(self._audit.around(self._rendered(self._mode, **names))))
-        rows, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
-        return Change(added=self._audit.onto(rows), touched=_touched(rows, count))
+        rows, touched = self._changes(stack, names)
+        return Change(added=self._audit.onto(rows), touched=touched)
 
     def _changed_rows(self, stack: ExitStack, names: dict[str, Any]) -> Change:
         """For all other modes."""
@@ -154,21 +155,28 @@ class KeyedWrite:
             late = not plain and not found.where("__late").isEmpty()
             names |= {"plain": plain, "late": late}
             follows = self._mode == "scd2" and plain and found.is_cached
-        if follows:  # from candidates, row by row, and these are kept already
-            changes = self._view(self._mode, _CHANGES_VIEW, names)
-            touched = None
-            is_nothing = changes.isEmpty()
-        else:
-            changes, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
-            touched = _touched(changes, count)
-            is_nothing = not count
-        if is_nothing:
-            return _NOTHING
+        changes, touched = self._changes(stack, names, follows=follows)
         if self._mode == "satellite" and not late:
             return Change(added=self._audit.onto(changes), touched=touched)
         match = [*self._keys, *self._instant]
         merge = self._rendered("merge", changes=_CHANGES_VIEW, match=match, **names)
         return Change(merge=merge, touched=touched)
+
+    def _changes(
+        self, stack: ExitStack, names: Mapping[str, Any], *, follows: bool = False
+    ) -> tuple[DataFrame, Touched]:
+        """The rows that the mode's own template gives, and those of them that stay at hand.
+
+        They are computed here, but where they follow row by row from candidates that are kept.
+        """
+        if follows:
+            rows = self._run(self._rendered(self._mode, **names))
+            rows.createOrReplaceTempView(_CHANGES_VIEW)
+            return rows, () if rows.isEmpty() else None
+        rows, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
+        if rows.is_cached:
+            return rows, None
+        return rows, (rows,) if count else ()
 
     def _source(self, stack: ExitStack) -> tuple[bool, bool]:
         """Makes the view of the result; whether a part has no rows, and whether it has few.
@@ -191,12 +199,6 @@ class KeyedWrite:
         stack.callback(rows.unpersist)
         rows.createOrReplaceTempView(view)
         return rows, count
-
-    def _view(self, template: str, view: str, names: Mapping[str, Any]) -> DataFrame:
-        """The rows that ``template`` gives, computed whenever they are read."""
-        rows = self._run(self._rendered(template, **names))
-        rows.createOrReplaceTempView(view)
-        return rows
 
     def _stored(self, target: str, existing: StructType) -> str:
         """The table's rows to select from, with nulls for columns that it is about to get."""
@@ -314,13 +316,6 @@ class KeyedWrite:
                 where=self._step.id,
                 hint="leave it out, and name the column that says when a row changed: sequence_by",
             )
-
-
-def _touched(rows: DataFrame, count: int) -> tuple[DataFrame, ...] | None:
-    """``rows`` where they stay at hand, being values in a plan; none where there are none."""
-    if not count:
-        return ()
-    return None if rows.is_cached else (rows,)
 
 
 def _quoted(name: str) -> str:

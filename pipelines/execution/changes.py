@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.execution.inputs import read_output
 from pipelines.plan.changes import CHANGE_COLUMNS
 from pipelines.spec.steps import NOT_COMPARED
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import DeltaLog, causes, in_session, kept_rows
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _read_feed(
         .option("startingVersion", str(start + 1))
         .option("endingVersion", str(end))
         .load(output.path)
-        .select(*(_quoted(name) for name in now.columns), _TYPE, _VERSION, _TIME)
+        .select(*(quoted_name(name) for name in now.columns), _TYPE, _VERSION, _TIME)
     )
     rows, count = kept_rows(_last_states(feed, now.columns, identity, commits))
     return Changes(rows, count=count)
@@ -151,12 +152,12 @@ def _by_identity(feed: DataFrame, columns: Sequence[str], identity: Sequence[str
     # Within a commit what was there comes before what stands in its place.
     goes = f.col(_TYPE).isin("delete", "update_preimage")
     order = f.when(goes, 0).otherwise(1)
-    by_key = Window.partitionBy(*map(_quoted, identity))
+    by_key = Window.partitionBy(*map(quoted_name, identity))
     forth = by_key.orderBy(f.col(_VERSION), order)
     back = by_key.orderBy(f.col(_VERSION).desc(), order.desc())
     told = [name for name in columns if name.lower() not in NOT_COMPARED]
     kept = [name for name in told if not _is_opaque(dict(feed.dtypes)[name])]
-    state = f.struct(*map(_quoted, kept))
+    state = f.struct(*map(quoted_name, kept))
     last = (
         feed.withColumn("__was", f.first(f.when(goes, state)).over(forth))
         .withColumn("__place", f.row_number().over(back))
@@ -168,7 +169,7 @@ def _by_identity(feed: DataFrame, columns: Sequence[str], identity: Sequence[str
     return (
         last.where(f.when(goes, was_there).otherwise(~is_same))
         .withColumn(_TYPE, kind)
-        .select(*map(_quoted, columns), _TYPE, _VERSION, _TIME)
+        .select(*map(quoted_name, columns), _TYPE, _VERSION, _TIME)
     )
 
 
@@ -180,7 +181,7 @@ def _by_count(feed: DataFrame, columns: Sequence[str]) -> DataFrame:
     audits = [name for name in columns if name.lower() in NOT_COMPARED]
     counted = (
         feed.withColumn("__comes", comes)
-        .groupBy(*(_quoted(name) for name in columns if name not in audits))
+        .groupBy(*(quoted_name(name) for name in columns if name not in audits))
         .agg(
             f.sum("__comes").alias("__number"),
             *(f.max_by(name, _VERSION).alias(name) for name in audits),
@@ -191,7 +192,9 @@ def _by_count(feed: DataFrame, columns: Sequence[str]) -> DataFrame:
         .withColumn("__one", f.explode(f.sequence(f.lit(1), f.abs(f.col("__number")))))
     )
     kind = f.when(f.col("__number") > 0, "insert").otherwise("delete")
-    return counted.withColumn(_TYPE, kind).select(*map(_quoted, columns), _TYPE, _VERSION, _TIME)
+    return counted.withColumn(_TYPE, kind).select(
+        *map(quoted_name, columns), _TYPE, _VERSION, _TIME
+    )
 
 
 def _identity(destination: Destination, columns: Sequence[str]) -> list[str]:
@@ -231,7 +234,3 @@ def _is_of_the_feed(error: Exception) -> bool:
 def _is_opaque(data_type: str) -> bool:
     """Whether Spark cannot tell two values of the type apart."""
     return any(word in data_type for word in _OPAQUE)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import DataQualityError, SchemaMismatchError, near_names
 from pipelines.lineage.columns import Column
-from pipelines.utils.sql_loader import sql_literal
+from pipelines.utils.sql_loader import quoted_name, sql_literal
 from pipelines.utils.sql_runner import as_sql_error, type_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def guarded(frame: DataFrame, promised: Sequence[ColumnContract]) -> DataFrame:
     tests = []
     for promise in promised:
         name = by_name[promise.name.lower()]
-        column = _quoted(name)
+        column = quoted_name(name)
         if not promise.nullable:
             tests.append((f"{column} is null", f"{_BROKEN}{name} is null"))
         if promise.unique:
@@ -147,8 +147,4 @@ def guarded(frame: DataFrame, promised: Sequence[ColumnContract]) -> DataFrame:
         return frame
     first = frame.columns[0]
     broken = " ".join(f"when {test} then raise_error({sql_literal(told)})" for test, told in tests)
-    return frame.withColumn(first, expr(f"case {broken} else {_quoted(first)} end"))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return frame.withColumn(first, expr(f"case {broken} else {quoted_name(first)} end"))

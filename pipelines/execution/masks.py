@@ -11,6 +11,7 @@ from pipelines.errors import StepError
 from pipelines.execution.hidden import hidden_row
 from pipelines.lineage.columns import Column as Described
 from pipelines.plan.masks import unfit_masks
+from pipelines.utils.sql_loader import quoted_name
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -84,7 +85,7 @@ def _masked(frame: DataFrame, number: int, mask: str | None, pads: Any) -> Colum
     from pyspark.sql import functions as f
 
     field = frame.schema[number]
-    column = frame["`" + field.name.replace("`", "``") + "`"]
+    column = frame[quoted_name(field.name)]
     if mask is None:
         return column
     if mask == "null":

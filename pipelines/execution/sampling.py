@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.errors import UsageError
+from pipelines.utils.sql_loader import quoted_name
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -68,7 +69,7 @@ class Sample:
             column = key.column_of(frame)
             if column is not None:
                 return frame.where(
-                    key.condition(frame[_quoted(column)], frame.schema[column].dataType)
+                    key.condition(frame[quoted_name(column)], frame.schema[column].dataType)
                 )
         return frame
 
@@ -131,7 +132,7 @@ def _first_keys(size: int, name: str, sources: Iterable[DataFrame]) -> KeySample
         column = KeySample(name, "").column_of(frame)
         if column is None:
             continue
-        text = text_of(frame[_quoted(column)], frame.schema[column].dataType)
+        text = text_of(frame[quoted_name(column)], frame.schema[column].dataType)
         keys = frame.select(text.alias("text")).where("text is not null").distinct()
         keys = keys.withColumn("hash", hash_of(F.col("text"))).orderBy("hash").limit(size)
         if size > MOST_LISTED:
@@ -153,7 +154,3 @@ def _fits(number: int, kind: DataType) -> bool:
         return -most <= number < most
     precision: int = getattr(kind, "precision", 0)
     return len(str(abs(number))) <= precision
-
-
-def _quoted(column: str) -> str:
-    return "`" + column.replace("`", "``") + "`"

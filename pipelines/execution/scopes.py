@@ -16,6 +16,7 @@ from pipelines.execution.reads import digest, outputs_read, words_in
 from pipelines.execution.session import clone_session
 from pipelines.plan.changes import changes_read, changes_seen
 from pipelines.plan.table_commits import HARMLESS
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import DeltaLog, computed, in_session, kept_rows
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class _Narrowing:
     def _look(self, scope: Scope, touched: Sequence[DataFrame]) -> Look | None:
         """How checks of ``scope`` look; None where more is touched than a plan should hold."""
         selected = [
-            in_session(frame, self._session).select(*map(_quoted, scope))
+            in_session(frame, self._session).select(*map(quoted_name, scope))
             for frame in touched
             if _has(frame, scope)
         ]
@@ -153,7 +154,7 @@ class _Narrowing:
             rows = self._session.table(name)
             if not _has(rows, scope):
                 continue
-            same = [rows[_quoted(one)].eqNullSafe(values[_quoted(one)]) for one in scope]
+            same = [rows[quoted_name(one)].eqNullSafe(values[quoted_name(one)]) for one in scope]
             rows = rows.join(values, same, "left_semi") if count else rows.limit(0)
             if shared and count:
                 rows, _ = kept_rows(rows)
@@ -178,7 +179,3 @@ class _Narrowing:
 
 def _has(frame: DataFrame, columns: Sequence[str]) -> bool:
     return {name.lower() for name in frame.columns}.issuperset(columns)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipelines.errors import StepError
 from pipelines.execution.inputs import read_highest, read_raw
 from pipelines.spec.incremental import misfit_of, read_overlap
+from pipelines.utils.sql_loader import quoted_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -191,7 +192,7 @@ def _window_part(
 
     kind = column.dataType.typeName()
     start, end = (f.lit(str(day)).cast(column.dataType) for day in (window.start, window.end))
-    own = rows["`" + column.name.replace("`", "``") + "`"]
+    own = rows[quoted_name(column.name)]
     inside = (own >= start) & (own < end)
     top: date = window.last
     if kind != "date":
@@ -278,7 +279,7 @@ def _bounded(
 
     if is_empty:
         return rows.limit(0)
-    own = rows["`" + column.name.replace("`", "``") + "`"]
+    own = rows[quoted_name(column.name)]
 
     def literal(value: _Value) -> Any:
         return f.lit(str(value)).cast(column.dataType)

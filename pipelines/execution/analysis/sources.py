@@ -12,6 +12,7 @@ from pipelines.errors import DatasourceError, PipelineError, UsageError
 from pipelines.execution.datasource_errors import NOT_ANSWERING, unreadable
 from pipelines.lineage.columns import Column
 from pipelines.spec.steps import label_of
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import as_sql_error, columns_of
 
 if TYPE_CHECKING:
@@ -175,12 +176,8 @@ def recorded_text(columns: Mapping[Key, Columns]) -> str:
 
 
 def _line(column: Column) -> str:
-    name = column.name if column.name.isidentifier() else _in_backticks(column.name)
+    name = column.name if column.name.isidentifier() else quoted_name(column.name)
     return f"{name} {column.type}" + ("" if column.nullable else " not null")
-
-
-def _in_backticks(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _column(line: str) -> Column:

@@ -14,6 +14,7 @@ from pipelines.execution.contracts import broken_promises, promised_types
 from pipelines.lineage.columns import Column, ColumnRef, StatementColumns
 from pipelines.lineage.flow_columns import AnalysedStep
 from pipelines.plan.masks import masked_columns, unfit_masks
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import (
     columns_of,
     inserted_schema,
@@ -241,4 +242,4 @@ class StepAnalysis:
 
 def _table(path: str) -> str:
     """``path`` as `{{ destination }}` gives it."""
-    return "delta.`" + path.replace("`", "``") + "`"
+    return "delta." + quoted_name(path)

@@ -20,6 +20,7 @@ from pipelines.execution.sampling import text_of
 from pipelines.execution.session import clone_session
 from pipelines.plan.forget import HeldTable, TableErasure, key_columns
 from pipelines.plan.table_commits import FORGET_ID
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import DeltaLog
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _texts(
     from pyspark.sql import functions as f
 
     def column(name: str) -> Column:
-        return f.col(alias + "`" + name.replace("`", "``") + "`")
+        return f.col(alias + quoted_name(name))
 
     return {name: text_of(column(name), kind(name)) for name in held.columns}
 

@@ -9,6 +9,7 @@ from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
 from pipelines.results.table_diff import RowDiff
+from pipelines.utils.sql_loader import quoted_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class ColumnPair:
         from pyspark.sql import functions as f
 
         one = (self.before, self.after)[side]
-        column = f.col("`" + one.name.replace("`", "``") + "`")
+        column = f.col(quoted_name(one.name))
         kinds = self.before.dataType, self.after.dataType
         if any(word in kind.simpleString() for kind in kinds for word in _NOT_COMPARABLE):
             return f.to_json(f.struct(column))

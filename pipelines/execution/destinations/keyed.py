@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipelines.errors import DestinationError, near_names
 from pipelines.spec.steps import HISTORY_COLUMNS
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import columns_of, kept_rows, run_query
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class KeyedWrite:
         """The table's rows to select from, with nulls for columns that it is about to get."""
         there = {name.lower() for name in existing.names}
         added = [one for one in columns_of(self.schema) if one.name.lower() not in there]
-        nulls = "".join(f", cast(null as {one.type}) as {_quoted(one.name)}" for one in added)
+        nulls = "".join(f", cast(null as {one.type}) as {quoted_name(one.name)}" for one in added)
         return f"(select *{nulls} from {target})" if added else target
 
     @property
@@ -316,10 +317,6 @@ class KeyedWrite:
                 where=self._step.id,
                 hint="leave it out, and name the column that says when a row changed: sequence_by",
             )
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _is_comparable(data_type: DataType) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.errors import StepError, near_names
+from pipelines.utils.sql_loader import quoted_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,7 +43,7 @@ class WindowRows:
                 where=step.id,
                 hint="cast it to date or timestamp in the SQL",
             )
-        self._quoted, self._kind = "`" + column.name.replace("`", "``") + "`", kind
+        self._quoted, self._kind = quoted_name(column.name), kind
 
     @property
     def condition(self) -> str:

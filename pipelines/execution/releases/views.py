@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import as_sql_error
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def pinned_select(path: str, version: int) -> str:
     """The SQL that reads a version of the Delta table at ``path``."""
-    return f"select * from delta.{_quoted(path)} version as of {version}"
+    return f"select * from delta.{quoted_name(path)} version as of {version}"
 
 
 def keeps_views(session: SparkSession) -> bool:
@@ -36,7 +37,7 @@ def show_views(
     """
     shown = set()
     if now is not None and now.schema:
-        _run(session, f"create schema if not exists {_quoted(now.schema)}", now.schema)
+        _run(session, f"create schema if not exists {quoted_name(now.schema)}", now.schema)
         for table in now.tables:
             name = _named(now.schema, table.name)
             shown.add(name.lower())
@@ -57,8 +58,4 @@ def _run(session: SparkSession, sql: str, name: str) -> None:
 
 
 def _named(schema: str, name: str) -> str:
-    return f"{_quoted(schema)}.{_quoted(name)}"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return f"{quoted_name(schema)}.{quoted_name(name)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pipelines.utils.sql_loader import quoted_name
 from pipelines.utils.sql_runner import empty_frame
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ def frame_of(
     if not rows or not named:
         frame = empty_frame(session, columns)
         if rows:  # rows that name no column are rows all the same
-            nulls = ", ".join(f"cast(null as {one.type}) as {_quoted(one.name)}" for one in columns)
+            nulls = ", ".join(
+                f"cast(null as {one.type}) as {quoted_name(one.name)}" for one in columns
+            )
             frame = session.sql(f"select {nulls} from range({len(rows)})")
         return frame
     places = {name: f"c{number}" for number, name in enumerate(named)}
     values = ", ".join(f"({', '.join(row)})" for row in rows)
     chosen = ", ".join(
-        f"cast({places.get(one.name.lower(), 'null')} as {one.type}) as {_quoted(one.name)}"
+        f"cast({places.get(one.name.lower(), 'null')} as {one.type}) as {quoted_name(one.name)}"
         for one in columns
     )
     names = ", ".join(places.values())
@@ -74,7 +77,3 @@ def values_of(frame: DataFrame, columns: Iterable[str]) -> list[Row]:
     wanted = [place[name.lower()] for name in columns]
     found = (json.loads(row[0], parse_float=Decimal) for row in plain.select(text).collect())
     return [tuple(row[name] for name in wanted) for row in found]
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -22,4 +22,9 @@ def sql_literal(value: Any) -> str:
 
 def sql_identifier(value: str) -> str:
     """``value`` as an identifier of Spark SQL, each dotted part in backticks."""
-    return ".".join(f"`{part.replace('`', '``')}`" for part in str(value).split("."))
+    return ".".join(map(quoted_name, str(value).split(".")))
+
+
+def quoted_name(name: str) -> str:
+    """One name of Spark SQL in backticks; dots in it are of the name."""
+    return "`" + name.replace("`", "``") + "`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,11 @@ class Project:
         result = engine.run()
         assert result.error is None, result.error
         return Ran(result, tuple(told.events))
+
+    def day(self, number: int, **options: Any) -> Ran:
+        """Runs `main_flow` as on a day of January 2026, which is a batch of its own."""
+        batch = f"day number {number}"
+        return self.run(run_date=date(2026, 1, number), batch_id=batch, **options)
 
     def path(self, table: str) -> str:
         """Where a table of the lakehouse is."""

@@ -21,7 +21,7 @@ from pipelines.prepared import Options
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from tests.conftest import Project, Ran
+    from tests.conftest import Project
 
 DAILY = """
 - name: students
@@ -85,14 +85,6 @@ def head(ods: Ods) -> str:
     return f"datasources: {{ods: {{type: jdbc, url: '{ods.url}', identifier_case: lower}}}}"
 
 
-def day(made: Project, number: int, **options: Any) -> Ran:
-    return made.run(run_date=_date(number), batch_id=f"day number {number}", **options)
-
-
-def _date(number: int) -> Any:
-    return date(2026, 1, number)
-
-
 def names(made: Project, table: str = "students") -> dict[int, str]:
     return {row[0]: row[1] for row in made.rows(table)}
 
@@ -106,14 +98,14 @@ def test_watermark_when_days_pass_then_only_what_is_new_is_read_and_nothing_is_l
     project: Callable[..., Project], ods: Ods
 ) -> None:
     made = project(DAILY, head(ods))
-    first = day(made, 3)
+    first = made.day(3)
     assert first["students"].notes == ()
     assert names(made) == {1: "Ada", 2: "Bo", 3: "Cy"}
     assert watermark(made) == "2026-01-02 12:00:00.123457"
 
     # Nobody changed: nothing is committed, and the watermark stays where it was.
     version = made.log("students").version()
-    idle = day(made, 4)
+    idle = made.day(4)
     assert idle.statuses == {"students": "unchanged"}
     assert idle["students"].notes == ()
     assert made.log("students").version() == version
@@ -126,13 +118,13 @@ def test_watermark_when_days_pass_then_only_what_is_new_is_read_and_nothing_is_l
         "delete from edfi.Student where Usi = 1",
         "insert into gone.Student values (1, null, 17, '2026-01-04 08:30:00')",
     )
-    changed = day(made, 5)
+    changed = made.day(5)
     assert names(made) == {2: "Beau", 3: "Cy", 4: "Di"}
     assert (changed["students"].counts.written, changed["students"].counts.deleted) == (1, 1)
     assert (watermark(made), watermark(made, "deletes")) == ("2026-01-04 08:00:00.000000", "17")
 
     # Read whole again, the row that came too late is there.
-    everything = day(made, 6, full_refresh=True)
+    everything = made.day(6, full_refresh=True)
     assert names(made) == {2: "Beau", 3: "Cy", 4: "Di", 5: "Ed"}
     assert everything["students"].notes == ("everything is read: --full-refresh",)
 
@@ -153,7 +145,7 @@ def test_append_when_it_reads_by_a_watermark_then_each_row_comes_once_whatever_b
 ) -> None:
     made = project(EVENTS)
     made.put("raw", "select 1 as n, 1 as m, 'one' as what")
-    assert day(made, 1)["events"].notes == ("events: rows without n are not read",)
+    assert made.day(1)["events"].notes == ("events: rows without n are not read",)
 
     # The commit is there, and no marker: the batch goes on, and reads nothing again.
     made.put("raw", "select 2 as n, 2 as m, 'two' as what", "append")
@@ -163,17 +155,17 @@ def test_append_when_it_reads_by_a_watermark_then_each_row_comes_once_whatever_b
 
     with monkeypatch.context() as patch:
         patch.setattr(CheckpointStore, "save_marker", crash)
-        assert day(made, 2).statuses == {"events": "failed"}
+        assert made.day(2).statuses == {"events": "failed"}
     made.put("raw", "select 3 as n, 3 as m, 'three' as what", "append")
-    assert day(made, 2).statuses == {"events": "success"}
+    assert made.day(2).statuses == {"events": "success"}
     assert made.rows("events") == [(1, "one"), (2, "two")]
 
     # As before, but it is edited before it goes on: what it wrote is undone, and read anew.
     with monkeypatch.context() as patch:
         patch.setattr(CheckpointStore, "save_marker", crash)
-        assert day(made, 3).statuses == {"events": "failed"}
+        assert made.day(3).statuses == {"events": "failed"}
     made.flow(EVENTS.replace("select n, what", "select n, upper(what) as what"))
-    edited = day(made, 3)["events"]
+    edited = made.day(3)["events"]
     assert edited.notes == (
         "its SQL or settings were edited; rows appended before stay as they are",
     )
@@ -183,22 +175,22 @@ def test_append_when_it_reads_by_a_watermark_then_each_row_comes_once_whatever_b
     # The write is undone by a check, and with it the watermark.
     made.write("dq/few.sql", "-- expect: value <= 3\nselect count(*) from events")
     made.flow(EVENTS + '  dq_checks: ["dq/few.sql"]')
-    assert day(made, 4).statuses == {"events": "dq_failed"}
+    assert made.day(4).statuses == {"events": "dq_failed"}
     assert made.commits("events")[0] == "RESTORE"
     made.flow(EVENTS)
-    assert day(made, 5).statuses == {"events": "success"}
+    assert made.day(5).statuses == {"events": "success"}
     assert made.rows("events") == [(1, "one"), (2, "two"), (3, "THREE"), (4, "four")]
 
     # Others' commits in between say nothing of it, and what is left out is not read twice.
     made.spark.sql(f"optimize delta.`{made.path('events')}`")
     made.put("raw", "select 5 as n, 5 as m, 'noise' as what", "append")
-    day(made, 6)
+    made.day(6)
     assert next(made.log("events").standing()).user_metadata["watermarks"]["events"]["value"] == "5"
 
     # Another column: up to where it was read is not known, and all rows would come twice.
     made.flow(EVENTS.replace("column: n", "column: 'm'").replace("select n", "select m as n"))
     made.put("raw", "select 6 as n, 6 as m, 'six' as what")
-    refused = day(made, 7)["events"].error
+    refused = made.day(7)["events"].error
     assert refused is not None
     assert "doubled by mode 'append'" in refused.message
     assert "--full-refresh" in refused.hint
@@ -222,21 +214,21 @@ def test_watermark_when_everything_is_read_now_and_then_then_deleted_rows_are_fo
     made = project(WHOLE)
     rows = "select id, name, date '2026-01-01' + id as day from values {} as t(id, name)"
     made.put("raw", rows.format("(1, 'a'), (2, 'b'), (3, 'c'), (null, 'x')"))
-    day(made, 4)
+    made.day(4)
     assert names(made) == {1: "a", 2: "b", 3: "c", None: "x"}
     # Row 1 is gone; of the rows of the last day, which was not over, row 3 came anew.
     made.put("raw", rows.format("(2, 'not seen'), (3, 'C'), (null, 'y')"))
-    assert day(made, 5)["students"].notes == ()
+    assert made.day(5)["students"].notes == ()
     assert names(made) == {1: "a", 2: "b", 3: "C", None: "y"}
-    assert day(made, 7)["students"].notes == (
+    assert made.day(7)["students"].notes == (
         "everything is read: students was read whole 3 days ago",
     )
     assert names(made) == {2: "not seen", 3: "C", None: "y"}
     # It is kept that everything was read, also where that changed nothing.
-    again = day(made, 10)
+    again = made.day(10)
     assert again.statuses == {"students": "unchanged"}
     assert again["students"].notes == ("everything is read: students was read whole 3 days ago",)
-    assert day(made, 11)["students"].notes == ()
+    assert made.day(11)["students"].notes == ()
 
 
 CHANGES = """
@@ -284,12 +276,12 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
 ) -> None:
     made = project(CHANGES, files={"dq/none_bad.sql": BAD})
     put(made, "(1, 'a', false), (2, 'b', false), (3, 'c', false)")
-    first = day(made, 1)
+    first = made.day(1)
     assert first["seen"].notes == ()  # that a first run reads everything need not be told
     assert seen(made, 1) == [(1, "a", "insert"), (2, "b", "insert"), (3, "c", "insert")]
 
     put(made, "(1, 'a', false), (2, 'B', false), (3, 'c', true), (4, 'd', false)")
-    second = day(made, 2)
+    second = made.day(2)
     assert second["seen"].notes == ()
     assert seen(made, 2) == [
         (2, "B", "update_postimage"), (3, "c", "delete"), (4, "d", "insert"),
@@ -299,16 +291,16 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
 
     # Nothing changed: nothing is read, written or committed.
     versions = [made.log(table).version() for table in ("seen", "latest")]
-    assert set(day(made, 3).statuses.values()) == {"unchanged"}
+    assert set(made.day(3).statuses.values()) == {"unchanged"}
     assert [made.log(table).version() for table in ("seen", "latest")] == versions
 
     # Several commits since, of which one was undone, one came and went, one came back.
     put(made, "(1, 'bad', false), (5, 'e', false)")
-    assert day(made, 4)["people"].status.value == "dq_failed"
+    assert made.day(4)["people"].status.value == "dq_failed"
     put(made, "(5, 'e', false), (6, 'f', false), (2, 'x', true)")
-    day(made, 5, select=("people",))
+    made.day(5, select=("people",))
     put(made, "(5, 'e', true), (6, 'F', false), (2, 'y', false)")
-    day(made, 6)
+    made.day(6)
     assert seen(made, 6) == [(2, "y", "update_postimage"), (6, "F", "insert")]
     assert names(made, "latest") == {1: "A", 2: "Y", 4: "D", 6: "F"}
 
@@ -317,7 +309,7 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
         f"alter table delta.`{made.path('people')}` set tblproperties ('{FEED_PROPERTY}' = 'false')"
     )
     put(made, "(4, 'dd', false)")
-    lost = day(made, 7)
+    lost = made.day(7)
     told = "what changed in stage.group.people is not known: "
     assert lost["latest"].notes[0].startswith(f"everything is read: {told}its changes since")
     assert names(made, "latest") == {1: "A", 2: "Y", 4: "DD", 6: "F"}
@@ -327,7 +319,7 @@ def test_changes_when_a_step_reads_them_then_each_is_told_once_and_none_is_lost(
 
     # Edited: what is there was made by the old SQL. From then on changes again.
     made.flow(CHANGES.replace("upper(name)", "concat(name, '!')"))
-    edited = day(made, 8, select=("people", "latest"))
+    edited = made.day(8, select=("people", "latest"))
     assert edited["latest"].notes == ("everything is read: its SQL or settings were edited",)
     assert names(made, "latest") == {1: "a!", 2: "y!", 4: "dd!", 6: "F!"}
 
@@ -351,11 +343,11 @@ def test_pre_view_when_it_is_kept_then_a_part_is_computed_before_the_steps_own_s
 ) -> None:
     made = project(KEPT)
     put(made, "(1, 'a', false), (2, 'b', false)")
-    everything = day(made, 1)["latest"]
+    everything = made.day(1)["latest"]
     assert "sha1" in everything.explain  # all of it is one statement
 
     put(made, "(2, 'b', false), (3, 'c', false)")
-    part = day(made, 2)["latest"]
+    part = made.day(2)["latest"]
     assert "sha1" not in part.explain  # what it gave is there already
     assert "LocalTableScan" in part.explain
     assert names(made, "latest") == {1: "a", 2: "b", 3: "c"}
@@ -363,7 +355,7 @@ def test_pre_view_when_it_is_kept_then_a_part_is_computed_before_the_steps_own_s
     # It makes no other rows, and to take it back is no reason to read all again.
     made.flow(KEPT.replace(", keep: true", ""))
     put(made, "(4, 'd', false)")
-    assert day(made, 3)["latest"].notes == ()
+    assert made.day(3)["latest"].notes == ()
 
 
 @pytest.mark.long
@@ -384,9 +376,9 @@ def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
         """  # noqa: E501
     )
     put(made, "(1, 'a', false), (1, 'a', false), (2, 'b', false)")
-    day(made, 1)
+    made.day(1)
     put(made, "(1, 'a', false), (2, 'B', false), (3, 'c', false), (3, 'c', false)")
-    assert day(made, 2)["seen"].error is None
+    assert made.day(2)["seen"].error is None
     assert seen(made, 2) == [
         (1, "a", "delete"), (2, "B", "insert"), (2, "b", "delete"),
         (3, "c", "insert"), (3, "c", "insert"),
@@ -394,13 +386,13 @@ def test_changes_when_the_table_has_no_keys_then_its_rows_are_counted(
 
     # The files of what was replaced are gone: the feed ends in the middle, and nobody guesses.
     put(made, "(9, 'z', false)")
-    day(made, 3, select=("people",))
+    made.day(3, select=("people",))
     table = DeltaTable(made.path("people"))
     kept = {Path(uri).name for uri in table.file_uris()}
     for file in Path(made.path("people")).rglob("part-*.parquet"):
         if file.name not in kept:  # as VACUUM does
             file.unlink()
-    lost = day(made, 4, select=("seen",))["seen"].error
+    lost = made.day(4, select=("seen",))["seen"].error
     assert lost is not None
     assert "cannot be read any more" in lost.message
     assert seen(made, 4) == []

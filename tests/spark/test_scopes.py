@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -57,11 +56,6 @@ def replace_raw(made: Project, rows: str) -> None:
     put(made, rows, "overwrite")
 
 
-def day(made: Project, number: int, **options: Any) -> Ran:
-    batch = f"day number {number}"
-    return made.run(run_date=date(2026, 1, number), batch_id=batch, **options)
-
-
 def checks(ran: Ran, step: str = "latest") -> dict[str, CheckResult]:
     return {check.file.rpartition("/")[2]: check for check in ran[step].checks}
 
@@ -75,7 +69,7 @@ def made(project: Callable[..., Project]) -> Project:
     """A project after its first day, on which everything is read."""
     made = project(STEPS, files=FILES)
     replace_raw(made, "(1, 'a', false), (2, 'b', false), (3, 'c', false)")
-    assert touched(day(made, 1)) == [None] * 4
+    assert touched(made.day(1)) == [None] * 4
     return made
 
 
@@ -83,18 +77,18 @@ def test_scope_when_a_part_was_read_then_its_values_are_looked_at_and_others_are
     made: Project,
 ) -> None:
     replace_raw(made, "(2, 'B', false), (3, 'c', true), (4, 'd', false)")
-    second = day(made, 2)
+    second = made.day(2)
     assert touched(second) == [3, 3, 3, None]
     assert checks(second)["number.sql"].value == 3
     assert checks(second)["unique.sql"].as_dict()["touched"] == 3
 
     # Nothing is new, so nothing has to be looked at.
-    assert touched(day(made, 3)) == [0, 0, 0, None]
+    assert touched(made.day(3)) == [0, 0, 0, None]
 
     # What is wrong with touched rows is found, and undone.
     before = made.rows("latest")
     replace_raw(made, "(1, 'bad', false), (5, 'e', false)")
-    failed = day(made, 4)
+    failed = made.day(4)
     assert failed.statuses["latest"] == "dq_failed"
     assert checks(failed)["none_bad.sql"].value == 1
     assert made.rows("latest") == before
@@ -102,7 +96,7 @@ def test_scope_when_a_part_was_read_then_its_values_are_looked_at_and_others_are
 
 def test_scope_when_a_change_upstream_gets_lost_then_the_check_sees_it(made: Project) -> None:
     replace_raw(made, "(5, 'lost', false)")
-    ran = day(made, 2)
+    ran = made.day(2)
     assert ran.statuses["latest"] == "dq_failed"
     assert checks(ran)["complete.sql"].value == 1
     assert touched(ran) == [1, 1, 1, None]
@@ -121,7 +115,7 @@ def _run_ended_before_its_checks(made: Project) -> None:
     replace_raw(made, "(1, 'bad', false)")
     (made.root / "dq/none_bad.sql").rename(made.root / "kept.sql")
     made.write("dq/none_bad.sql", FILES["dq/none_bad.sql"].replace("'bad'", "'worse'"))
-    day(made, 2)
+    made.day(2)
     (made.root / "kept.sql").rename(made.root / "dq/none_bad.sql")
     made.marker("latest", "day number 2").unlink()
 
@@ -134,7 +128,7 @@ def test_scope_when_the_rest_is_not_known_to_be_right_then_all_rows_are_looked_a
 ) -> None:
     happens(made)
     put(made, "(4, 'd', false)")
-    ran = day(made, 3)
+    ran = made.day(3)
     assert touched(ran) == [None] * 4
     assert checks(ran)["none_bad.sql"].value == 1, "of a row that the run did not touch"
     assert ran.statuses["latest"] == "dq_failed"
@@ -145,7 +139,7 @@ def test_scope_when_files_were_only_put_together_since_then_the_rest_is_still_ri
 ) -> None:
     made.spark.sql(f"optimize delta.`{made.path('latest')}`")
     put(made, "(4, 'd', false)")
-    assert touched(day(made, 2)) == [1, 1, 1, None]
+    assert touched(made.day(2)) == [1, 1, 1, None]
 
 
 def test_scope_when_more_is_touched_than_a_plan_should_hold_then_all_rows_are_looked_at(
@@ -153,9 +147,9 @@ def test_scope_when_more_is_touched_than_a_plan_should_hold_then_all_rows_are_lo
 ) -> None:
     monkeypatch.setattr(scopes, "_MOST_VALUES", 2)
     put(made, "(4, 'd', false), (5, 'e', false), (6, 'f', false)")
-    assert touched(day(made, 2)) == [None] * 4
+    assert touched(made.day(2)) == [None] * 4
     replace_raw(made, "(7, 'g', false), (8, 'h', false)")
-    assert touched(day(made, 3)) == [2, 2, 2, None]
+    assert touched(made.day(3)) == [2, 2, 2, None]
 
 
 def test_scope_when_what_is_touched_had_to_be_cached_then_it_is_looked_at_all_the_same(
@@ -164,7 +158,7 @@ def test_scope_when_what_is_touched_had_to_be_cached_then_it_is_looked_at_all_th
     monkeypatch.setattr(statements, "_FEW_ROWS", 2)
     monkeypatch.setattr(statements, "_FEW_BYTES", 0)
     put(made, "(4, 'd', false), (5, 'e', false), (6, 'lost', false)")
-    ran = day(made, 2)
+    ran = made.day(2)
     assert touched(ran) == [3, 3, 3, None]
     assert checks(ran)["complete.sql"].value == 1
 
@@ -173,10 +167,10 @@ def test_scope_when_there_are_no_checkpoints_or_all_is_built_anew_then_all_rows_
     made: Project,
 ) -> None:
     put(made, "(4, 'd', false)")
-    assert touched(day(made, 2, full_refresh=True)) == [None] * 4
+    assert touched(made.day(2, full_refresh=True)) == [None] * 4
     made.flow(STEPS, "checkpoint: {enabled: false}")
     put(made, "(5, 'e', false)")
-    assert touched(day(made, 3)) == [None] * 4
+    assert touched(made.day(3)) == [None] * 4
 
 
 HISTORY = """
@@ -223,9 +217,9 @@ def test_scope_when_modes_keep_history_then_all_versions_of_touched_keys_are_loo
     made = project(HISTORY, files=HISTORY_FILES)
     write = "select *, date '2026-01-0%s' as day from values %s as t(id, name)"
     made.put("raw", write % (1, "(1, 'a'), (2, 'b')"))
-    day(made, 1)
+    made.day(1)
     made.put("raw", write % (2, "(1, 'A'), (3, 'c')"))
-    ran = day(made, 2)
+    ran = made.day(2)
     assert touched(ran, "hub") == [2]  # 1 and 3 came, of which 3 is new
     # The version that ended, and the two that began.
     assert touched(ran, "versions") == [2, 3, 2]
@@ -256,10 +250,10 @@ def test_check_when_it_reads_changes_then_they_are_what_its_own_step_read(
 ) -> None:
     made = project(READERS, files={"dq/came.sql": CAME})
     replace_raw(made, "(1, 'a', false), (2, 'b', false)")
-    first = day(made, 1)
+    first = made.day(1)
     assert [checks(first, step)["came.sql"].value for step in ("part", "whole")] == [2, 2]
     replace_raw(made, "(3, 'c', false)")
-    second = day(made, 2)
+    second = made.day(2)
     assert [checks(second, step)["came.sql"].value for step in ("part", "whole")] == [1, 3]
 
 
@@ -290,9 +284,9 @@ def test_scope_when_a_check_reads_other_views_then_all_that_have_its_columns_are
 ) -> None:
     made = project(MANY_VIEWS, files=MANY_VIEWS_FILES)
     replace_raw(made, "(1, 'a', false), (2, 'b', false)")
-    day(made, 1)
+    made.day(1)
     replace_raw(made, "(3, 'c', false)")
-    ran = day(made, 2)
+    ran = made.day(2)
     assert touched(ran) == [1, 1, 1]
     assert {name: check.value for name, check in checks(ran).items()} == {
         "pre_view.sql": 0, "changes.sql": 0, "built.sql": 0,

@@ -6,7 +6,8 @@ A table of current versions gets a whole snapshot in which some rows have change
 Peers: `classic` is the MERGE of the textbooks, with a union of closing and inserting rows over the
 whole snapshot; `tuned` finds the changed rows once, keeps them, and merges only those. Neither
 looks for keys that stand twice, late rows or several changes of a key. All start from the same
-version, in one session with one setting, in turns; least and median are told, in seconds.
+version, in one session with one setting, in turns; least and median are told, in seconds. Before
+them go rounds in which Java compiles what each way takes, `--warm-ups` of them.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--changed", type=float, default=0.01)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-ups", type=int, default=2)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="history-modes-"))
     conf = {"spark.driver.extraJavaOptions": "-XX:+UseParallelGC"}
@@ -101,7 +103,7 @@ def main() -> None:
     spark = start_session("bench", "local[*]", conf, jars, folder=folder / "spark")
     try:
         _prepare(spark, folder, asked.rows, asked.changed)
-        _report(asked.rounds, spark, folder)
+        _report(asked.warm_ups, asked.rounds, spark, folder)
     finally:
         spark.stop()
         shutil.rmtree(folder)
@@ -135,21 +137,21 @@ def _prepare(spark: SparkSession, folder: Path, rows: int, changed: float) -> No
         before.write.format("delta").save(str(folder / "lake" / way))
 
 
-def _report(rounds: int, spark: SparkSession, folder: Path) -> None:
+def _report(warm_ups: int, rounds: int, spark: SparkSession, folder: Path) -> None:
     ways: dict[str, Callable[[], object]] = {
         "ours": lambda: _ours(spark, folder),
         "tuned": lambda: _tuned(spark, folder),
         "classic": lambda: spark.sql(CLASSIC.format(**_names(folder, "classic"))).collect(),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(rounds + 1):
+    for number in range(warm_ups + rounds):
         for way, action in ways.items():
             if number:
                 table = f"delta.`{folder / 'lake' / way}`"
                 spark.sql(f"restore table {table} to version as of 0").collect()
             started = time.perf_counter()
             action()
-            if number:  # the first round warms the JVM up
+            if number >= warm_ups:
                 seconds[way].append(time.perf_counter() - started)
     effects = {way: _effect(spark, folder, way) for way in ways}
     if len(set(effects.values())) != 1:

@@ -320,6 +320,32 @@ def test_satellite_when_each_key_has_one_newer_row_then_as_the_model(table: Any)
     holds()
 
 
+def test_satellite_when_the_only_row_of_a_key_is_late_and_says_nothing_new_then_is_left_out(
+    table: Any,
+) -> None:
+    loaded = table(mode="satellite", sequence_by="at", track_history_on=["a"])
+    x, y = {"a": "x", "b": None}, {"a": "y", "b": None}
+    loaded.load({1: [Told(5, x)], 2: [Told(5, x)]})
+    loaded.load({1: [Told(8, y)]})
+    loaded.load({1: [Told(6, x)], 2: [Told(6, y)]})
+    assert sorted((row.k1, row.at) for row in loaded.rows()) == [(1, 5), (1, 8), (2, 5), (2, 6)]
+
+
+@pytest.mark.parametrize("rows", ["few", "many"])
+def test_scd2_when_rows_of_unknown_keys_only_end_then_nothing_is_committed(
+    table: Any, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rows == "many":  # more than are kept as values
+        monkeypatch.setattr(statements, "_FEW_ROWS", 0)
+        monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    loaded = scd2(table)
+    loaded.load({1: [Told(5, {"a": "x", "b": None})]})
+    version = loaded.version()
+    step = loaded.load({2: [Told(6, {"a": "x", "b": None}, ends=True)]})
+    assert step.status.value == "unchanged"
+    assert loaded.version() == version
+
+
 @pytest.mark.parametrize("mode", ["scd2", "satellite"])
 def test_history_when_a_key_of_a_later_batch_stands_twice_then_an_error_shows_it(
     table: Any, mode: str

@@ -16,6 +16,7 @@ from pipelines.utils.sql_runner import (
     StatementKind,
     as_sql_error,
     explain,
+    has_rows,
     kept_rows,
     parse,
     run_query,
@@ -237,6 +238,13 @@ def test_kept_rows_when_they_take_up_much_then_are_cached_and_not_in_the_driver(
     assert count == 2_000
     assert kept.is_cached
     kept.unpersist()
+
+
+@pytest.mark.parametrize("wanted", range(9))
+def test_has_rows_when_one_partition_has_some_then_finds_them(
+    spark: SparkSession, wanted: int
+) -> None:
+    assert has_rows(spark.range(0, 8, 1, 8).where(f"id = {wanted}")) == (wanted < 8)
 
 
 # --- Delta's log -----------------------------------------------------------------------------

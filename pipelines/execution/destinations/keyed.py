@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipelines.errors import DestinationError, near_names
 from pipelines.spec.steps import HISTORY_COLUMNS
 from pipelines.utils.sql_loader import quoted_name
-from pipelines.utils.sql_runner import columns_of, kept_rows, run_query
+from pipelines.utils.sql_runner import columns_of, has_rows, kept_rows, run_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -152,8 +152,8 @@ class KeyedWrite:
             if not count:
                 return _NOTHING
             names["candidates"] = _CANDIDATES_VIEW
-            plain = self._run(self._rendered(f"{self._mode}_not_plain", **names)).isEmpty()
-            late = not plain and not found.where("__late").isEmpty()
+            plain = not has_rows(self._run(self._rendered(f"{self._mode}_not_plain", **names)))
+            late = not plain and has_rows(found.where("__late"))
             names |= {"plain": plain, "late": late}
             follows = self._mode == "scd2" and plain and found.is_cached
         changes, touched = self._changes(stack, names, follows=follows)
@@ -173,7 +173,7 @@ class KeyedWrite:
         if follows:
             rows = self._run(self._rendered(self._mode, **names))
             rows.createOrReplaceTempView(_CHANGES_VIEW)
-            return rows, () if rows.isEmpty() else None
+            return rows, None if self._each_changes or has_rows(rows) else ()
         rows, count = self._kept(stack, self._mode, _CHANGES_VIEW, names)
         if rows.is_cached:
             return rows, None
@@ -255,6 +255,12 @@ class KeyedWrite:
         }
         file = f"{template}.sql.j2"
         return self._context.loader.render_text(f"{{% include '{file}' %}}", names, file=file)
+
+    @property
+    def _each_changes(self) -> bool:
+        """Whether each plain candidate changes something; a delete may be of what is not there."""
+        settings = self._destination
+        return not (settings.apply_as_delete_when or settings.ignore_null_updates)
 
     @cached_property
     def _columns(self) -> list[str]:

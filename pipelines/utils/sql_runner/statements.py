@@ -154,6 +154,9 @@ def unfit_for_insert(spark: SparkSession, sql: str, table: StructType) -> list[s
 def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
     """The rows of ``frame``, computed once and kept until they are unpersisted; and their number.
 
+    Of more than a few the number is what Spark counted as it cached them: where memory was short
+    and it had to do so twice, more than there are.
+
     A few, or such as take up little, are values in the plan: what is done with them needs no scan,
     and no job to learn how many they are. More are cached. The plan of these holds that of all that
     they were made from, and Spark writes it out each time it plans: where kept rows are made from
@@ -170,10 +173,11 @@ def kept_rows(frame: DataFrame) -> tuple[DataFrame, int]:
         # Of one partition, as Spark would look at the first by itself to see whether it is enough.
         few, count = computed(kept.limit(_FEW_ROWS + 1).coalesce(1))
         if count > _FEW_ROWS:
-            count = kept.count()
-            if int(kept._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()) > _FEW_BYTES:
-                return kept, count
-            few, _ = computed(kept)
+            stats = kept._jdf.queryExecution().optimizedPlan().stats()
+            if int(stats.sizeInBytes()) > _FEW_BYTES:
+                counted = stats.rowCount()
+                return kept, max(count, counted.get()) if counted.isDefined() else kept.count()
+            few, count = computed(kept)
     except BaseException:
         kept.unpersist()
         raise
@@ -189,6 +193,14 @@ def computed(frame: DataFrame) -> tuple[DataFrame, int]:
     rows = java.collectAsList()
     values = session._jsparkSession.createDataFrame(rows, java.schema())
     return Frame(values, session), int(rows.size())
+
+
+def has_rows(frame: DataFrame) -> bool:
+    """Whether ``frame`` has rows, by a look at all partitions side by side.
+
+    Spark by itself looks at the first, then, while it finds none, at more and more of the others.
+    """
+    return not frame.limit(1).coalesce(1).isEmpty()
 
 
 def in_session(frame: DataFrame, session: SparkSession) -> DataFrame:

@@ -1,13 +1,14 @@
 """How long mode `scd2` takes against hand-written MERGEs with the same effect.
 
-    python benchmarks/history_modes.py --rows 2000000 --changed 0.01 --rounds 3
+    python benchmarks/history_modes.py --rows 2000000 --changed 0.01 --rounds 6
 
 A table of current versions gets a whole snapshot in which some rows have changed, some are new.
 Peers: `classic` is the MERGE of the textbooks, with a union of closing and inserting rows over the
 whole snapshot; `tuned` finds the changed rows once, keeps them, and merges only those. Neither
 looks for keys that stand twice, late rows or several changes of a key. All start from the same
-version, in one session with one setting, in turns; least and median are told, in seconds. Before
-them go rounds in which Java compiles what each way takes, `--warm-ups` of them.
+version, in one session with one setting, in turns; least and median are told, in seconds. None pays
+for what the one before it left in memory. Before them go rounds in which Java compiles what each
+way takes, `--warm-ups` of them.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--changed", type=float, default=0.01)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--warm-ups", type=int, default=2)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="history-modes-"))
@@ -149,6 +150,7 @@ def _report(warm_ups: int, rounds: int, spark: SparkSession, folder: Path) -> No
             if number:
                 table = f"delta.`{folder / 'lake' / way}`"
                 spark.sql(f"restore table {table} to version as of 0").collect()
+            spark._jvm.System.gc()
             started = time.perf_counter()
             action()
             if number >= warm_ups:

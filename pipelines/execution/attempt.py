@@ -29,7 +29,7 @@ from pipelines.execution.handlers import produce
 from pipelines.execution.inputs import register_inputs, upstream_outputs
 from pipelines.execution.masks import with_masks
 from pipelines.execution.part_reads import reading_of
-from pipelines.execution.scopes import narrowed_looks
+from pipelines.execution.scopes import Narrowing
 from pipelines.execution.session import clone_session
 from pipelines.plan.changes import changes_seen
 from pipelines.results import CheckResult, DestinationState, WriteCounts
@@ -154,7 +154,7 @@ def _check(
         if view not in reading.parts and step_id in read:
             rows = whole_as_changes(read[step_id], context)
             in_session(rows, session).createOrReplaceTempView(view)
-    looks = narrowed_looks(session, step, context, read, reading, target, kept)
+    looks = Narrowing(session, step, context, read, reading, target, kept).looks()
     results, broken = run_checks(session, step, context, looks)
     try:
         if broken is not None:

@@ -80,11 +80,11 @@ def _bring(session: SparkSession, clone: Clone) -> bool:
 
 
 def _bring_delta(session: SparkSession, clone: Clone) -> bool:
-    if DeltaLog(session, clone.origin).version() is None:
+    origin, target = (DeltaLog(session, path) for path in (clone.origin, clone.target))
+    if origin.version() is None:
         return False
-    if DeltaLog(session, clone.target).version() is None:
-        origin, target = (path.replace("`", "``") for path in (clone.origin, clone.target))
-        session.sql(f"create table delta.`{target}` shallow clone delta.`{origin}`").collect()
+    if target.version() is None:
+        session.sql(f"create table {target.sql_name} shallow clone {origin.sql_name}").collect()
     return True
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipelines.execution.destinations import Target
     from pipelines.execution.part_reads import Reading
     from pipelines.plan.compile import CompiledStep
+    from pipelines.plan.graph import Graph
 
 Scope = tuple[str, ...]
 _MOST_VALUES = 250_000
@@ -47,22 +48,16 @@ class Look:
     touched: int
 
 
-def narrowed_looks(
-    session: SparkSession,
-    step: CompiledStep,
-    context: RunContext,
-    read: Mapping[str, Output],
-    reading: Reading,
-    target: Target,
-    kept: ExitStack,
-) -> dict[Scope, Look]:
-    """How the checks of ``step`` are to look, by scope; those that are missing look at all rows.
+def scoped_checks(step: CompiledStep) -> str:
+    """What tells the checks of ``step`` that have a scope from what they were before an edit."""
+    return digest({one.sql.file: one.sql.text for one in step.checks if one.header.scope})
 
-    Touched are the values in rows that the step changed in its table, in the changes upstream that
-    it read, and in pre_views that it kept, which tell what these touch. A narrowed session has the
-    views of ``session``; those that have all columns of the scope show the rows of touched values.
 
-    Args:
+@dataclass(frozen=True)
+class Narrowing:
+    """What tells how the checks of a step are to look.
+
+    Attributes:
         session: the step's, in which what it wrote is a view.
         step: the step.
         context: of the run.
@@ -71,32 +66,25 @@ def narrowed_looks(
         target: what it wrote.
         kept: lets go of what is kept for the checks.
     """
-    return _Narrowing(session, step, context, read, reading, target, kept).looks()
 
-
-def scoped_checks(step: CompiledStep) -> str:
-    """What tells the checks of ``step`` that have a scope from what they were before an edit."""
-    return digest({one.sql.file: one.sql.text for one in step.checks if one.header.scope})
-
-
-class _Narrowing:
-    def __init__(
-        self,
-        session: SparkSession,
-        step: CompiledStep,
-        context: RunContext,
-        read: Mapping[str, Output],
-        reading: Reading,
-        target: Target,
-        kept: ExitStack,
-    ) -> None:
-        self._session, self._step, self._context = session, step, context
-        self._read, self._reading, self._target, self._kept = read, reading, target, kept
-        self._graph = context.compiled.plan.graph
+    session: SparkSession
+    step: CompiledStep
+    context: RunContext
+    read: Mapping[str, Output]
+    reading: Reading
+    target: Target
+    kept: ExitStack
 
     def looks(self) -> dict[Scope, Look]:
-        scopes = dict.fromkeys(one.header.scope for one in self._step.checks if one.header.scope)
-        written = self._target.touched
+        """How the checks are to look, by scope; those that are missing look at all rows.
+
+        Touched are the values in rows that the step changed in its table, in the changes upstream
+        that it read, and in pre_views that it kept, which tell what these touch. A narrowed session
+        has the views of the step's; those that have all columns of the scope show the rows of
+        touched values.
+        """
+        scopes = dict.fromkeys(one.header.scope for one in self.step.checks if one.header.scope)
+        written = self.target.touched
         if not scopes or written is None or not self._is_rest_right():
             return {}
         touched = self._touched(written)
@@ -109,9 +97,9 @@ class _Narrowing:
         A step is marked as done once its checks have passed; its last commit may be of a run that
         did not live to see that.
         """
-        step, context, last = self._step, self._context, self._reading.last
-        before = self._target.state().version_before
-        if last is None or self._reading.is_whole or before is None:
+        step, context, last = self.step, self.context, self.reading.last
+        before = self.target.state().version_before
+        if last is None or self.reading.is_whole or before is None:
             return False
         if context.checkpoints is None or context.has_neighbours:
             return False
@@ -121,23 +109,23 @@ class _Narrowing:
         marker = context.checkpoints.markers(batch, [step.id]).get(step.id)
         if marker is None or (marker.version_after or 0) < last.version:
             return False
-        since = DeltaLog(self._session, step.table).standing(after=last.version)
+        since = DeltaLog(self.session, step.table).standing(after=last.version)
         return all(one.operation in HARMLESS for one in since if one.version <= before)
 
     def _touched(self, written: Sequence[DataFrame]) -> list[DataFrame]:
         """Frames with what the run touched, each with some columns of its own."""
-        parts, views = self._reading.parts, changes_read(self._step, self._graph).values()
+        parts, views = self.reading.parts, changes_read(self.step, self._graph).values()
         read = [parts[view] for view in views if view in parts]
-        kept = [] if self._reading.is_idle else self._step.settings.pre_views
-        told = [self._session.table(view.name) for view in kept if view.keep]
+        kept = [] if self.reading.is_idle else self.step.settings.pre_views
+        told = [self.session.table(view.name) for view in kept if view.keep]
         # Where nothing was written, the table itself still has the columns of a scope.
-        own = written or [self._session.table(self._step.settings.name).limit(0)]
+        own = written or [self.session.table(self.step.settings.name).limit(0)]
         return [*own, *read, *told]
 
     def _look(self, scope: Scope, touched: Sequence[DataFrame]) -> Look | None:
         """How checks of ``scope`` look; None where more is touched than a plan should hold."""
         selected = [
-            in_session(frame, self._session).select(*map(quoted_name, scope))
+            in_session(frame, self.session).select(*map(quoted_name, scope))
             for frame in touched
             if _has(frame, scope)
         ]
@@ -149,32 +137,36 @@ class _Narrowing:
         if found.is_cached:
             values, _ = computed(found)
             found.unpersist()
-        inner = clone_session(self._session, {})
+        inner = clone_session(self.session, {})
         for name, shared in self._views(scope).items():
-            rows = self._session.table(name)
+            rows = self.session.table(name)
             if not _has(rows, scope):
                 continue
             same = [rows[quoted_name(one)].eqNullSafe(values[quoted_name(one)]) for one in scope]
             rows = rows.join(values, same, "left_semi") if count else rows.limit(0)
             if shared and count:
                 rows, _ = kept_rows(rows)
-                self._kept.callback(rows.unpersist)
+                self.kept.callback(rows.unpersist)
             in_session(rows, inner).createOrReplaceTempView(name)
         return Look(inner, count)
 
     def _views(self, scope: Scope) -> dict[str, bool]:
         """The views that checks of ``scope`` may read, and whether several read the same."""
-        step, graph = self._step, self._graph
+        step, graph = self.step, self._graph
         names = {step.settings.name, *(view.name for view in step.settings.pre_views)}
         names.update(
-            *(names for one, names in outputs_read(step, graph).items() if one in self._read)
+            *(names for one, names in outputs_read(step, graph).items() if one in self.read)
         )
-        names |= {view for one, view in changes_seen(step, graph).items() if one in self._read}
+        names |= {view for one, view in changes_seen(step, graph).items() if one in self.read}
         checks = [words_in([one.sql]) for one in step.checks if one.header.scope == scope]
         readers = {
             name: sum(words is None or name.lower() in words for words in checks) for name in names
         }
         return {name: count > 1 for name, count in readers.items() if count}
+
+    @property
+    def _graph(self) -> Graph:
+        return self.context.compiled.plan.graph
 
 
 def _has(frame: DataFrame, columns: Sequence[str]) -> bool:

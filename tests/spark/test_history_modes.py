@@ -143,6 +143,12 @@ def scd2(table: Any, **more: Any) -> Table:
     )  # fmt: skip
 
 
+def cache_all_that_is_kept(patch: pytest.MonkeyPatch) -> None:
+    """As if all kept rows were too many for values in a plan."""
+    patch.setattr(statements, "_FEW_ROWS", 0)
+    patch.setattr(statements, "_FEW_BYTES", 0)
+
+
 def between(told: dict[int, list[Told]], low: int, high: int) -> dict[int, list[Told]]:
     """The events of [low, high)."""
     return {key: [one for one in events if low <= one.at < high] for key, events in told.items()}
@@ -217,9 +223,8 @@ def test_scd2_when_each_key_has_one_newer_row_then_as_the_model(
     how: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if how == "many rows":  # more than are kept as values
-        monkeypatch.setattr(statements, "_FEW_ROWS", 0)
-        monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    if how == "many rows":
+        cache_all_that_is_kept(monkeypatch)
     more = {} if len(tracked) > 1 else {"track_history_on": list(tracked)}
 
     @few
@@ -335,9 +340,8 @@ def test_satellite_when_the_only_row_of_a_key_is_late_and_says_nothing_new_then_
 def test_scd2_when_rows_of_unknown_keys_only_end_then_nothing_is_committed(
     table: Any, rows: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if rows == "many":  # more than are kept as values
-        monkeypatch.setattr(statements, "_FEW_ROWS", 0)
-        monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    if rows == "many":
+        cache_all_that_is_kept(monkeypatch)
     loaded = scd2(table)
     loaded.load({1: [Told(5, {"a": "x", "b": None})]})
     version = loaded.version()

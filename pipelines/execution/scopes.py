@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from pipelines.execution.reads import digest, outputs_read, words_in
@@ -17,7 +16,7 @@ from pipelines.execution.session import clone_session
 from pipelines.plan.changes import changes_read, changes_seen
 from pipelines.plan.table_commits import HARMLESS
 from pipelines.utils.sql_loader import quoted_name
-from pipelines.utils.sql_runner import DeltaLog, computed, in_session, kept_rows
+from pipelines.utils.sql_runner import DeltaLog, computed, in_session, kept_rows, run_query
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -124,12 +123,7 @@ class Narrowing:
 
     def _look(self, scope: Scope, touched: Sequence[DataFrame]) -> Look | None:
         """How checks of ``scope`` look; None where more is touched than a plan should hold."""
-        selected = [
-            in_session(frame, self.session).select(*map(quoted_name, scope))
-            for frame in touched
-            if _has(frame, scope)
-        ]
-        found, count = kept_rows(reduce(lambda one, other: one.union(other), selected).distinct())
+        found, count = kept_rows(self._values(scope, touched))
         if count > _MOST_VALUES:
             found.unpersist()
             return None
@@ -149,6 +143,21 @@ class Narrowing:
                 self.kept.callback(rows.unpersist)
             in_session(rows, inner).createOrReplaceTempView(name)
         return Look(inner, count)
+
+    def _values(self, scope: Scope, touched: Sequence[DataFrame]) -> DataFrame:
+        """The values of ``scope`` in ``touched``, each once.
+
+        By a statement: `DataFrame.union` merges unions below it into its own, so that Spark does
+        not know a kept one again, and computes it anew.
+        """
+        columns, selected = ", ".join(map(quoted_name, scope)), []
+        for number, frame in enumerate(touched):
+            if _has(frame, scope):
+                view = f"__touched_{number}"
+                in_session(frame, self.session).createOrReplaceTempView(view)
+                selected.append(f"select {columns} from {view}")
+        sql = f"select distinct * from ({' union all '.join(selected)})"
+        return run_query(self.session, sql, file="values of a scope")
 
     def _views(self, scope: Scope) -> dict[str, bool]:
         """The views that checks of ``scope`` may read, and whether several read the same."""

@@ -163,6 +163,38 @@ def test_scope_when_what_is_touched_had_to_be_cached_then_it_is_looked_at_all_th
     assert checks(ran)["complete.sql"].value == 1
 
 
+KEPT_UNION = """
+- name: people
+  source: {type: delta, path: "{{ base_path }}/raw", query: "select id, name from people"}
+  destination: {path: "{{ base_path }}/people", mode: scd1, keys: [id]}
+- name: latest
+  depends_on: [people]
+  pre_views:
+    - name: seen
+      keep: true
+      query: >-
+        select id from {{ changes('people') }} union select 1 as id
+        union select cast(unix_micros(current_timestamp()) % 1000000007 as int) as id
+  source: {type: delta, query: "select id, name from {{ changes('people') }}"}
+  destination: {path: "{{ base_path }}/latest", mode: scd1, keys: [id]}
+  dq_checks: [dq/seen.sql]
+"""
+
+
+def test_scope_when_a_kept_view_is_a_union_then_its_rows_are_not_computed_anew(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = "-- scope: id\nselect count(*) as rows_seen from seen having count(*) <> 3"
+    made = project(KEPT_UNION, files={"dq/seen.sql": check})
+    replace_raw(made, "(1, 'a', false), (2, 'b', false)")
+    made.day(1)
+    monkeypatch.setattr(statements, "_FEW_ROWS", 2)
+    monkeypatch.setattr(statements, "_FEW_BYTES", 0)
+    replace_raw(made, "(3, 'c', false)")
+    seen = checks(made.day(2))["seen.sql"]
+    assert (seen.touched, seen.value) == (3, 0)
+
+
 def test_scope_when_there_are_no_checkpoints_or_all_is_built_anew_then_all_rows_are_looked_at(
     made: Project,
 ) -> None:

@@ -4,12 +4,16 @@
 -- owner: data-engineering
 select count(*) as value
 from fact_enrollment
-left join dim_student
-    on fact_enrollment.dim_student_id = dim_student.dim_student_id
-left join dim_school
-    on fact_enrollment.dim_school_id = dim_school.dim_school_id
 where
-    fact_enrollment.entry_date_id = -1
-    or (fact_enrollment.exit_date is not null and fact_enrollment.exit_date_id = -1)
-    or dim_student.student_hk = '-1'
-    or dim_school.school_hk = '-1'
+    entry_date_id = -1
+    or (exit_date is not null and exit_date_id = -1)
+    or dim_student_id = (
+        select max(dim_student.dim_student_id)
+        from dim_student
+        where dim_student.student_hk = '-1'
+    )
+    or dim_school_id = (
+        select max(dim_school.dim_school_id)
+        from dim_school
+        where dim_school.school_hk = '-1'
+    )

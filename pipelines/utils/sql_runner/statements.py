@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 _FEW_ROWS = 1_000
-_FEW_BYTES = 2 * 1024 * 1024
+_FEW_BYTES = 8 * 1024 * 1024
 _POSITION = re.compile(r"\bline (\d+),? pos(?:ition)? (\d+)")
 
 

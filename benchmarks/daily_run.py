@@ -25,7 +25,7 @@ from pipelines.sample_ods import derby
 
 ROOT = Path(__file__).resolve().parent.parent
 CLI = (sys.executable, "-m", "pipelines.run_pipeline", "run", "--log-format", "text")
-# For more than tiny data, where compiling pays.
+# For more than tiny data, where compiling pays: what docs/performance.md measured best.
 CONFIG = """\
 default_environment: bench
 environments:
@@ -38,7 +38,9 @@ environments:
       master: "local[*]"
       conf:
         spark.driver.memory: 8g
-        spark.driver.extraJavaOptions: "-XX:+UseParallelGC -Duser.timezone=UTC"
+        spark.driver.extraJavaOptions: >-
+          -XX:+UseParallelGC -XX:MetaspaceSize=512m -Xms4g -Duser.timezone=UTC
+        spark.buffer.pageSize: 1m
 """
 
 
@@ -48,11 +50,12 @@ def main() -> int:
     parser.add_argument("--students", type=int, default=200_000)
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--conf", action="append", default=[], help="KEY=VALUE of Spark")
     given = parser.parse_args()
     ratios = []
     for number in range(given.rounds):
         with tempfile.TemporaryDirectory() as name:
-            ratios.append(_round(Path(name), given.students, given.changes, number + 1))
+            ratios.append(_round(Path(name), given, number + 1))
     _print(
         f"daily / full: median {statistics.median(ratios):.3f}, least {min(ratios):.3f}, greatest "
         f"{max(ratios):.3f}, {given.rounds} rounds, {given.students:,} students, "
@@ -61,15 +64,18 @@ def main() -> int:
     return 0
 
 
-def _round(folder: Path, students: int, changes: int, number: int) -> float:
-    derby.create(folder / "ods", students, number)
-    url = derby.jdbc_url(folder / "ods")
-    (folder / "config.yaml").write_text(CONFIG.format(folder=folder, url=url), encoding="utf-8")
+def _round(folder: Path, given: argparse.Namespace, number: int) -> float:
+    derby.create(folder / "ods", given.students, number)
+    config = CONFIG.format(folder=folder, url=derby.jdbc_url(folder / "ods"))
+    for pair in given.conf:
+        key, _, value = pair.partition("=")
+        config += f'        {key}: "{value}"\n'
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
     full = _run(folder, "2026-09-01")
     _print(f"round {number} full   {full:6.1f} s, {_written(folder)}")
     for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
         with attempt:  # Java lets go of the database some seconds after the command has ended
-            derby.apply_changes(folder / "ods", changes)
+            derby.apply_changes(folder / "ods", given.changes)
     daily = _run(folder, "2026-09-02")
     _print(f"round {number} daily  {daily:6.1f} s, {_written(folder)}")
     return daily / full
